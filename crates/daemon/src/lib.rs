@@ -1,0 +1,1 @@
+//! Configuration, TLS, tracing, metrics, health and shutdown, shared by every process.

@@ -1,0 +1,1 @@
+//! The IMAP front-end: grammar, sessions and commands.

@@ -1,0 +1,16 @@
+//! The nouns that every crate shares: ids, addresses, UIDs, flags, folder names and limits. No I/O, no cryptography.
+
+pub mod address;
+pub mod flags;
+pub mod folder;
+pub mod ids;
+pub mod limits;
+pub mod role;
+pub mod uid;
+
+pub use address::{Address, AddressError, Domain};
+pub use flags::{Flag, Flags, Keyword};
+pub use folder::{FolderName, FolderNameError, SpecialUse};
+pub use ids::{AccountId, CredentialId, DeliveryId, IdError, MailboxId, NodeId, Token};
+pub use role::Role;
+pub use uid::{ModSeq, Uid, UidSet, UidValidity};

@@ -1,0 +1,53 @@
+//! The roles that processes have, as they stand in certificates and in the table of roles and verbs.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What a process is for; decides what it may ask of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The catalogue.
+    Directory,
+    /// A primary with volumes of mailbox files.
+    Node,
+    /// IMAP front-end.
+    Imap,
+    /// SMTP from the internet.
+    Mx,
+    /// The operator's command line.
+    Admin,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::Directory, Self::Node, Self::Imap, Self::Mx, Self::Admin];
+
+    /// The name in configuration and certificates.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Node => "node",
+            Self::Imap => "imap",
+            Self::Mx => "mx",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        Self::ALL.into_iter().find(|role| role.name() == text).ok_or(UnknownRole)
+    }
+}
+
+/// The text names no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a role")]
+pub struct UnknownRole;

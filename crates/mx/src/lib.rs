@@ -1,0 +1,1 @@
+//! The MX front-end: SMTP from the internet, sealing and delivery.

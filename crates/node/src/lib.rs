@@ -1,0 +1,1 @@
+//! The primary: owns volumes of mailbox files, serves sessions and deliveries.

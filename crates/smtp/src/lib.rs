@@ -1,0 +1,1 @@
+//! SMTP grammar and server session without I/O, shared by every SMTP role.

@@ -1,0 +1,29 @@
+//! Compiles SQLite3MultipleCiphers; with the feature `sqlcipher` alone the real -sys crate compiles SQLCipher instead.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    // With neither engine asked for, or SQLCipher alone, there is nothing to compile here.
+    if std::env::var_os("CARGO_FEATURE_MULTIPLE_CIPHERS").is_none() {
+        return;
+    }
+    let source = sqlite3mc_src::source_dir();
+    let mut build = cc::Build::new();
+    build
+        .file(source.join(sqlite3mc_src::SOURCE_FILE))
+        .include(source)
+        .warnings(false)
+        .define("SQLITE_THREADSAFE", "1")
+        .define("SQLITE_TEMP_STORE", "2")
+        .define("SQLITE_ENABLE_FTS5", None)
+        .define("SQLITE_ENABLE_COLUMN_METADATA", None)
+        .define("SQLITE_ENABLE_UNLOCK_NOTIFY", None)
+        .define("SQLITE_DEFAULT_FOREIGN_KEYS", "1")
+        .define("SQLITE_DQS", "0")
+        .define("SQLITE_OMIT_LOAD_EXTENSION", None)
+        .define("SQLITE_SECURE_DELETE", None);
+    if std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64") {
+        // The engine's AES and ChaCha20 take their fast paths only when the compiler may emit these.
+        build.flag_if_supported("-msse4.2").flag_if_supported("-maes");
+    }
+    build.compile("sqlite3mc");
+}

@@ -1,0 +1,1 @@
+//! Keys, credentials, sealing and digests; the only crate with cryptographic primitives.
