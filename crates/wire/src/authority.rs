@@ -1,0 +1,186 @@
+//! Which role may ask which verb: the whole table, in this one place. Servers enforce it before they look at a request.
+
+use model::Role;
+
+/// Everything that one process can ask of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// A session link to a node's shard (the WebSocket); not a gRPC method.
+    Session,
+    /// Node: one SMTP transaction's delivery.
+    Deliver,
+    /// Node: whether a delivery was committed.
+    DeliveryStatus,
+    /// Node: the check that does real work.
+    Check,
+    /// Directory: an address to its alias.
+    Resolve,
+    /// Directory: an alias with its wrapped keys.
+    Credentials,
+    /// Directory: the feed of changes.
+    Watch,
+    /// Directory: a mailbox's file was made.
+    MarkBorn,
+    /// Directory: adds a domain.
+    AddDomain,
+    /// Directory: lists domains.
+    ListDomains,
+    /// Directory: adds an alias.
+    AddAlias,
+    /// Directory: lists aliases.
+    ListAliases,
+    /// Directory: adds a credential.
+    AddCredential,
+    /// Directory: revokes a credential.
+    RevokeCredential,
+    /// Directory: a node says where it listens.
+    RegisterNode,
+    /// Directory: lists nodes.
+    ListNodes,
+}
+
+impl Verb {
+    /// Every verb.
+    pub const ALL: [Self; 16] = [
+        Self::Session,
+        Self::Deliver,
+        Self::DeliveryStatus,
+        Self::Check,
+        Self::Resolve,
+        Self::Credentials,
+        Self::Watch,
+        Self::MarkBorn,
+        Self::AddDomain,
+        Self::ListDomains,
+        Self::AddAlias,
+        Self::ListAliases,
+        Self::AddCredential,
+        Self::RevokeCredential,
+        Self::RegisterNode,
+        Self::ListNodes,
+    ];
+
+    /// The gRPC path, or `session` for the session link.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Deliver => "/brevdue.node.v1.Node/Deliver",
+            Self::DeliveryStatus => "/brevdue.node.v1.Node/DeliveryStatus",
+            Self::Check => "/brevdue.node.v1.Node/Check",
+            Self::Resolve => "/brevdue.directory.v1.Directory/Resolve",
+            Self::Credentials => "/brevdue.directory.v1.Directory/Credentials",
+            Self::Watch => "/brevdue.directory.v1.Directory/Watch",
+            Self::MarkBorn => "/brevdue.directory.v1.Directory/MarkBorn",
+            Self::AddDomain => "/brevdue.directory.v1.Directory/AddDomain",
+            Self::ListDomains => "/brevdue.directory.v1.Directory/ListDomains",
+            Self::AddAlias => "/brevdue.directory.v1.Directory/AddAlias",
+            Self::ListAliases => "/brevdue.directory.v1.Directory/ListAliases",
+            Self::AddCredential => "/brevdue.directory.v1.Directory/AddCredential",
+            Self::RevokeCredential => "/brevdue.directory.v1.Directory/RevokeCredential",
+            Self::RegisterNode => "/brevdue.directory.v1.Directory/RegisterNode",
+            Self::ListNodes => "/brevdue.directory.v1.Directory/ListNodes",
+        }
+    }
+
+    /// The verb of a gRPC path or of `session`; `None` for what nobody offers.
+    pub fn of_path(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verb| verb.path() == path)
+    }
+
+    /// The roles that may ask it. The match is exhaustive on purpose: a new verb does not compile without an answer here.
+    pub const fn roles(self) -> &'static [Role] {
+        match self {
+            // Reading and writing mail needs the owner's key, which only a front-end that signs people in has.
+            Self::Session => &[Role::Imap],
+            // The way in from the internet delivers, and can do nothing else to a mailbox.
+            Self::Deliver | Self::DeliveryStatus => &[Role::Mx],
+            Self::Check => &[Role::Admin],
+            Self::Resolve | Self::Watch | Self::ListNodes => &[Role::Mx, Role::Imap, Role::Node, Role::Admin],
+            // Wrapped keys: a chosen password could be guessed from them offline, so the fewer see them the better.
+            Self::Credentials | Self::MarkBorn => &[Role::Imap, Role::Admin],
+            Self::RegisterNode => &[Role::Node, Role::Admin],
+            Self::AddDomain
+            | Self::ListDomains
+            | Self::AddAlias
+            | Self::ListAliases
+            | Self::AddCredential
+            | Self::RevokeCredential => &[Role::Admin],
+        }
+    }
+
+    /// Whether the role may ask it.
+    pub fn allows(self, role: Role) -> bool {
+        self.roles().contains(&role)
+    }
+}
+
+/// Whether the role may ask what is at this gRPC path, or `session` for the session link. Unknown paths are nobody's.
+pub fn allowed(role: Role, path: &str) -> bool {
+    Verb::of_path(path).is_some_and(|verb| verb.allows(role))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table once more, by hand and by role, so that a slip in one of the two is seen.
+    fn expected(role: Role) -> &'static [Verb] {
+        match role {
+            Role::Directory => &[],
+            Role::Mx => &[Verb::Deliver, Verb::DeliveryStatus, Verb::Resolve, Verb::Watch, Verb::ListNodes],
+            Role::Imap => {
+                &[Verb::Session, Verb::Resolve, Verb::Credentials, Verb::Watch, Verb::MarkBorn, Verb::ListNodes]
+            }
+            Role::Node => &[Verb::Resolve, Verb::Watch, Verb::RegisterNode, Verb::ListNodes],
+            Role::Admin => &[
+                Verb::Check,
+                Verb::Resolve,
+                Verb::Credentials,
+                Verb::Watch,
+                Verb::MarkBorn,
+                Verb::AddDomain,
+                Verb::ListDomains,
+                Verb::AddAlias,
+                Verb::ListAliases,
+                Verb::AddCredential,
+                Verb::RevokeCredential,
+                Verb::RegisterNode,
+                Verb::ListNodes,
+            ],
+        }
+    }
+
+    #[test]
+    fn every_cell_of_the_table() {
+        for role in Role::ALL {
+            let granted: Vec<_> = Verb::ALL.into_iter().filter(|verb| allowed(role, verb.path())).collect();
+            assert_eq!(granted, expected(role), "{role}");
+        }
+    }
+
+    #[test]
+    fn every_method_of_the_services_is_a_verb_and_no_other() {
+        let mut methods = vec!["session".to_owned()];
+        for (package, proto) in [
+            ("brevdue.node.v1.Node", include_str!("../../../proto/node.proto")),
+            ("brevdue.directory.v1.Directory", include_str!("../../../proto/directory.proto")),
+        ] {
+            for line in proto.lines() {
+                if let Some(name) = line.trim().strip_prefix("rpc ").and_then(|rest| rest.split('(').next()) {
+                    methods.push(format!("/{package}/{name}"));
+                }
+            }
+        }
+        let verbs: Vec<_> = Verb::ALL.into_iter().map(|verb| verb.path().to_owned()).collect();
+        assert_eq!(verbs, methods);
+    }
+
+    #[test]
+    fn what_nobody_offers_is_nobodys() {
+        for role in Role::ALL {
+            for path in ["", "/", "/brevdue.node.v1.Node/", "/brevdue.node.v1.Node/deliver", "Session", "/session"] {
+                assert!(!allowed(role, path), "{role} {path:?}");
+            }
+        }
+    }
+}
