@@ -1,1 +1,9 @@
-//! The catalogue of accounts, domains, aliases, credentials and placement, and its gRPC service and client.
+//! The catalogue: accounts, domains, aliases, credentials and placement, with its gRPC service and the client that the
+//! other roles use. It holds wrapped keys only, and leaves opening them to the front-ends.
+
+mod catalogue;
+pub mod client;
+pub mod server;
+
+pub use catalogue::{Catalogue, Error};
+pub use client::DirectoryClient;

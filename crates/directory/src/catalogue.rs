@@ -1,0 +1,133 @@
+//! The catalogue in SQLite: one writing connection with group commit, reading connections beside it. Knows no protocol.
+
+mod alias;
+mod credential;
+mod domain;
+mod error;
+mod feed;
+mod node;
+mod schema;
+mod writer;
+
+pub(crate) use alias::{AddAlias, AliasRow, MarkBorn};
+pub(crate) use credential::{
+    AddCredential, CREDENTIALS_PER_ALIAS_MAX, CredentialKind, CredentialRow, RevokeCredential,
+};
+pub(crate) use domain::{AddDomain, DomainRow};
+pub use error::Error;
+pub(crate) use feed::{Change, Feed, Missed, Subject};
+pub(crate) use node::{NodeRow, RegisterNode};
+pub(crate) use writer::Write;
+
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use writer::Writer;
+
+/// Reading connections: a look-up takes a tenth of a millisecond, so a few are plenty.
+const READERS_MAX: u32 = 4;
+/// Milliseconds that a look-up waits for a reading connection before it is refused.
+const READER_WAIT_MS_MAX: u64 = 5_000;
+/// Rows of one listing: keeps the answer under gRPC's 4 MiB.
+const ROWS_LISTED_MAX: usize = 16_384;
+
+/// The open catalogue. Holds an exclusive lock on its file, because the change feed lives in this process.
+pub struct Catalogue {
+    readers: SqlitePool,
+    writer: Writer,
+    feed: Arc<Feed>,
+    _lock: File,
+}
+
+impl Catalogue {
+    /// Opens the database at `path`, makes it when it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// Another process has it open, a later version wrote it, or the file cannot be opened.
+    pub async fn open(path: &Path) -> Result<Self, Error> {
+        let lock = lock(path)?;
+        let cannot_open = |error: sqlx::Error| Error::Open { path: path.to_owned(), source: Arc::new(error) };
+        let mut connection = schema::writer_options(path).connect().await.map_err(cannot_open)?;
+        schema::migrate(&mut connection, path).await?;
+        let feed = Arc::new(Feed::open(&mut connection).await?);
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .acquire_timeout(Duration::from_millis(READER_WAIT_MS_MAX))
+            .connect_with(schema::reader_options(path))
+            .await
+            .map_err(cannot_open)?;
+        let writer = Writer::start(connection, Arc::clone(&feed));
+        Ok(Self { readers, writer, feed, _lock: lock })
+    }
+
+    /// The change feed.
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Makes a change; it is on stable storage when this returns.
+    pub(crate) async fn write<W: Write>(&self, write: W) -> Result<W::Answer, Error> {
+        self.writer.run(write).await
+    }
+
+    /// What a watcher that saw `since` missed.
+    pub(crate) async fn missed(&self, since: u64) -> Result<Missed, Error> {
+        self.feed.missed(&self.readers, since).await
+    }
+
+    /// Real work for the health check: a durable write through the one writer, and a read.
+    ///
+    /// # Errors
+    /// The database fails or does not answer.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.write(WriteProbe).await?;
+        sqlx::query("SELECT checked_ms FROM probe WHERE id = 1").fetch_one(&self.readers).await?;
+        Ok(())
+    }
+}
+
+struct WriteProbe;
+
+impl Write for WriteProbe {
+    type Answer = ();
+    async fn apply(self, connection: &mut sqlx::SqliteConnection, _: &mut Vec<Subject>) -> Result<(), Error> {
+        sqlx::query("INSERT INTO probe (id, checked_ms) VALUES (1, ?) ON CONFLICT DO UPDATE SET checked_ms = excluded.checked_ms")
+            .bind(now_ms())
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Milliseconds since 1970-01-01 UTC.
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// The lock lies beside the database: SQLite's own locks on the file would be lost when another handle on it closes.
+fn lock(path: &Path) -> Result<File, Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let beside = PathBuf::from(name);
+    let failed = |error: std::io::Error| Error::Open { path: beside.clone(), source: Arc::new(error) };
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// The rows of a listing that was asked for with one row more than it may have.
+fn bounded<T>(rows: Vec<T>) -> Result<Vec<T>, Error> {
+    if rows.len() > ROWS_LISTED_MAX { Err(Error::TooManyToList(ROWS_LISTED_MAX)) } else { Ok(rows) }
+}
+
+/// The limit to ask for when a listing may have [`ROWS_LISTED_MAX`] rows.
+const fn listing_limit() -> i64 {
+    ROWS_LISTED_MAX as i64 + 1
+}
