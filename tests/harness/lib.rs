@@ -1,0 +1,14 @@
+//! Drives the built binary from outside: starts `brevdue dev` on a folder of its own, speaks IMAP and SMTP, makes corpora.
+
+pub mod client;
+pub mod corpus;
+pub mod dev;
+pub mod imap;
+pub mod smtp;
+pub mod transcript;
+pub mod wait;
+
+pub use dev::{Dev, User};
+pub use imap::Imap;
+pub use smtp::Smtp;
+pub use wait::until;

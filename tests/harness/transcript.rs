@@ -1,0 +1,259 @@
+//! Plays a transcript against a server: what a mail engineer reads is what is sent and what must come back.
+//!
+//! ```text
+//! # a comment
+//! ! connect imap            opens connection 1 (`! connect 2 imap` a second one; also `mx`)
+//! ! close                   the server must close now
+//! C: a LOGIN {{user}} {{password}}
+//! S: a OK {{*}}             {{*}} is anything within the line
+//! S: * OK [UIDVALIDITY {{v=\d+}}] {{*}}      a pattern, kept as {{v}}
+//! S? * OK {{*}}             this line may come, any number of times
+//! C: b APPEND INBOX {<<}    the lines after it, marked `|`, are the literal; waits for `+` ({<<+} does not)
+//! | Subject: x
+//! |
+//! C:                        what follows the literal; an empty one ends the command
+//! S: * 1 FETCH (BODY[] {<<} the literal's size and bytes are compared
+//! | Subject: x
+//! |
+//! S: )
+//! 2C: …  2S: …              the second connection
+//! C~ raw\r\n\x00            bytes with escapes, nothing added
+//! ```
+//! Variables set by the runner: `user`, `password`, `user2`, `password2`, `domain`.
+
+use crate::dev::{Dev, IO_LIMIT};
+use regex::bytes::Regex;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+
+/// A transcript's run: connections by number, variables by name.
+pub struct Player<'a> {
+    dev: &'a Dev,
+    connections: HashMap<u8, BufReader<TcpStream>>,
+    variables: HashMap<String, String>,
+}
+
+struct Line<'a> {
+    number: usize,
+    connection: u8,
+    mark: char,
+    kind: char,
+    text: &'a str,
+}
+
+impl<'a> Player<'a> {
+    /// With these variables.
+    pub fn new(dev: &'a Dev, variables: HashMap<String, String>) -> Self {
+        Self { dev, connections: HashMap::new(), variables }
+    }
+
+    /// Plays the whole transcript; the error says which line and what came instead.
+    pub fn play(&mut self, transcript: &str) -> Result<(), String> {
+        let lines: Vec<&str> = transcript.lines().collect();
+        let mut at = 0;
+        while at < lines.len() {
+            let Some(line) = parse(at + 1, lines[at])? else {
+                at += 1;
+                continue;
+            };
+            at += 1;
+            let mut literal = Vec::new();
+            if line.text.ends_with("{<<}") || line.text.ends_with("{<<+}") {
+                while let Some(rest) = lines.get(at).and_then(|next| next.strip_prefix('|')) {
+                    let content = self.expand(rest.strip_prefix(' ').unwrap_or(rest));
+                    literal.extend_from_slice(content.as_bytes());
+                    literal.extend_from_slice(b"\r\n");
+                    at += 1;
+                }
+            }
+            self.step(&line, &literal).map_err(|error| format!("line {}: {}\n    {error}", line.number, line.text))?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, line: &Line<'_>, literal: &[u8]) -> Result<(), String> {
+        match (line.mark, line.kind) {
+            ('!', _) => self.direct(line),
+            ('C', '~') => {
+                let bytes = unescape(&self.expand(line.text));
+                self.write(line.connection, &bytes)
+            }
+            ('C', _) => self.send(line, literal),
+            ('S', '?') => self.skip(line),
+            ('S', _) => self.expect(line, literal),
+            _ => Err("neither C:, S: nor !".into()),
+        }
+    }
+
+    fn direct(&mut self, line: &Line<'_>) -> Result<(), String> {
+        let words: Vec<&str> = line.text.split_whitespace().collect();
+        let (verb, number, rest) = match words.as_slice() {
+            [verb, number, rest @ ..] if number.parse::<u8>().is_ok() => (*verb, number.parse().unwrap_or(1), rest),
+            [verb, rest @ ..] => (*verb, 1, rest),
+            [] => return Err("an empty direction".into()),
+        };
+        match (verb, rest) {
+            ("connect", [port]) => {
+                let stream = TcpStream::connect(("127.0.0.1", self.dev.port(port))).map_err(|e| e.to_string())?;
+                stream.set_read_timeout(Some(IO_LIMIT)).map_err(|e| e.to_string())?;
+                self.connections.insert(number, BufReader::new(stream));
+                Ok(())
+            }
+            ("hangup", []) => self.connections.remove(&number).map(drop).ok_or_else(|| "not connected".into()),
+            ("close", []) => {
+                let mut rest = Vec::new();
+                self.reader(number)?.read_to_end(&mut rest).map_err(|e| e.to_string())?;
+                if rest.is_empty() { Ok(()) } else { Err(format!("before the close came {:?}", lossy(&rest))) }
+            }
+            _ => Err("an unknown direction".into()),
+        }
+    }
+
+    fn send(&mut self, line: &Line<'_>, literal: &[u8]) -> Result<(), String> {
+        let text = self.expand(line.text);
+        let (text, waits) = match (text.strip_suffix("{<<}"), text.strip_suffix("{<<+}")) {
+            (Some(head), _) => (format!("{head}{{{}}}\r\n", literal.len()), true),
+            (_, Some(head)) => (format!("{head}{{{}+}}\r\n", literal.len()), false),
+            _ => return self.write(line.connection, format!("{text}\r\n").as_bytes()),
+        };
+        self.write(line.connection, text.as_bytes())?;
+        if waits {
+            let answer = self.read_line(line.connection)?;
+            if !answer.starts_with(b"+") {
+                return Err(format!("no continuation, but {:?}", lossy(&answer)));
+            }
+        }
+        self.write(line.connection, literal)
+    }
+
+    fn expect(&mut self, line: &Line<'_>, literal: &[u8]) -> Result<(), String> {
+        let wanted = line.text.replace("{<<}", &format!("{{{}}}", literal.len()));
+        let pattern = self.pattern(&wanted)?;
+        let answer = self.read_line(line.connection)?;
+        self.take(&pattern, &answer)?;
+        if line.text.ends_with("{<<}") {
+            let mut bytes = vec![0; literal.len()];
+            self.reader(line.connection)?.read_exact(&mut bytes).map_err(|e| e.to_string())?;
+            if bytes != literal {
+                return Err(format!("the literal is\n{}", lossy(&bytes)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes lines while they match.
+    fn skip(&mut self, line: &Line<'_>) -> Result<(), String> {
+        let pattern = self.pattern(line.text)?;
+        loop {
+            let reader = self.reader(line.connection)?;
+            let buffered = reader.fill_buf().map_err(|e| e.to_string())?;
+            let Some(end) = buffered.iter().position(|&b| b == b'\n') else { return Ok(()) };
+            if !pattern.is_match(buffered[..end].trim_ascii_end()) {
+                return Ok(());
+            }
+            reader.consume(end + 1);
+        }
+    }
+
+    fn take(&mut self, pattern: &Regex, answer: &[u8]) -> Result<(), String> {
+        let found = pattern.captures(answer).ok_or_else(|| format!("came {:?}", lossy(answer)))?;
+        for name in pattern.capture_names().flatten() {
+            if let Some(value) = found.name(name) {
+                self.variables.insert(name.to_owned(), lossy(value.as_bytes()));
+            }
+        }
+        Ok(())
+    }
+
+    /// `{{*}}`, `{{name=regex}}` and `{{name}}` in otherwise literal text.
+    fn pattern(&self, text: &str) -> Result<Regex, String> {
+        let mut out = String::from("(?s-u)^");
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("{{") {
+            let (inside, after) = after.split_once("}}").ok_or("{{ without }}")?;
+            out.push_str(&regex::escape(before));
+            match inside.split_once('=') {
+                Some((name, pattern)) => out.push_str(&format!("(?P<{name}>{pattern})")),
+                None if inside == "*" => out.push_str(".*"),
+                None => out.push_str(&regex::escape(&self.variable(inside)?)),
+            }
+            rest = after;
+        }
+        out.push_str(&regex::escape(rest));
+        out.push('$');
+        Regex::new(&out).map_err(|error| error.to_string())
+    }
+
+    fn expand(&self, text: &str) -> String {
+        self.variables
+            .iter()
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value))
+    }
+
+    fn variable(&self, name: &str) -> Result<String, String> {
+        self.variables.get(name).cloned().ok_or_else(|| format!("no variable {name}"))
+    }
+
+    fn reader(&mut self, connection: u8) -> Result<&mut BufReader<TcpStream>, String> {
+        self.connections.get_mut(&connection).ok_or_else(|| format!("connection {connection} is not open"))
+    }
+
+    fn write(&mut self, connection: u8, bytes: &[u8]) -> Result<(), String> {
+        self.reader(connection)?.get_mut().write_all(bytes).map_err(|e| e.to_string())
+    }
+
+    fn read_line(&mut self, connection: u8) -> Result<Vec<u8>, String> {
+        let mut line = Vec::new();
+        self.reader(connection)?.read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
+        match line.strip_suffix(b"\r\n") {
+            Some(line) => Ok(line.to_vec()),
+            None => Err(format!("the connection ended after {:?}", lossy(&line))),
+        }
+    }
+}
+
+fn parse(number: usize, text: &str) -> Result<Option<Line<'_>>, String> {
+    if text.trim().is_empty() || text.starts_with('#') {
+        return Ok(None);
+    }
+    if let Some(rest) = text.strip_prefix('!') {
+        return Ok(Some(Line { number, connection: 1, mark: '!', kind: ' ', text: rest.trim() }));
+    }
+    let (connection, rest) = match text.chars().next().and_then(|c| c.to_digit(10)) {
+        Some(digit) => (digit as u8, &text[1..]),
+        None => (1, text),
+    };
+    let mut chars = rest.chars();
+    let (Some(mark), Some(kind)) = (chars.next(), chars.next()) else {
+        return Err(format!("line {number}: cannot be read: {text}"));
+    };
+    let body = chars.as_str();
+    Ok(Some(Line { number, connection, mark, kind, text: body.strip_prefix(' ').unwrap_or(body) }))
+}
+
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.extend_from_slice(c.to_string().as_bytes());
+            continue;
+        }
+        match chars.next() {
+            Some('r') => out.push(b'\r'),
+            Some('n') => out.push(b'\n'),
+            Some('x') => {
+                let digits: String = chars.by_ref().take(2).collect();
+                out.push(u8::from_str_radix(&digits, 16).unwrap_or(b'?'));
+            }
+            Some(other) => out.extend_from_slice(other.to_string().as_bytes()),
+            None => {}
+        }
+    }
+    out
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,20 @@
+//! Waiting on a condition with a deadline: the only sleep of the tests.
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up: generous, because the machine may be busy; never a measurement.
+pub const DEADLINE: Duration = Duration::from_secs(90);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Asks again and again until there is an answer; panics with `what` at the deadline.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < DEADLINE, "gave up waiting: {what}");
+        #[allow(clippy::disallowed_methods, reason = "a test's thread may block; the bound is the deadline above")]
+        std::thread::sleep(PAUSE);
+    }
+}

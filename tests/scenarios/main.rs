@@ -1,0 +1,11 @@
+//! Scenarios on separate processes: what the promises mean, seen from outside.
+
+mod byte_for_byte;
+mod clients;
+mod front_ends;
+mod hostile;
+mod killed;
+mod memory;
+mod nodes;
+mod secrecy;
+mod waiting;
