@@ -1,1 +1,20 @@
-//! SMTP grammar and server session without I/O, shared by every SMTP role.
+//! SMTP without I/O: grammar, message transfer and the server's session; sockets, policy and delivery are the roles' affair.
+//!
+//! The grammar is our own: what is strict here (line ends, NUL, path syntax) is what other parsers forgive, and forgiving
+//! is how one server's data becomes the next one's commands.
+
+pub mod address;
+pub mod command;
+pub mod content;
+pub mod limits;
+mod line;
+pub mod reply;
+pub mod session;
+pub mod transfer;
+
+pub use address::{Path, PathError};
+pub use command::{Command, CommandError};
+pub use content::{Content, ContentFault};
+pub use reply::{Reply, ReplyParser};
+pub use session::{Config, Event, Protocol, Session};
+pub use transfer::{Stuffer, Unstuffed, Unstuffer};
