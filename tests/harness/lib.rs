@@ -3,6 +3,7 @@
 pub mod client;
 pub mod corpus;
 pub mod dev;
+pub mod dovecot;
 pub mod imap;
 pub mod smtp;
 pub mod transcript;

@@ -16,12 +16,20 @@ impl Smtp {
     }
     /// The same; `None` when the connection fails.
     pub fn try_connect(dev: &Dev) -> Option<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", dev.port("mx"))).ok()?;
+        Self::greeted(dev.port("mx"), "EHLO")
+    }
+    /// Connects to an LMTP server, which answers one recipient as SMTP does.
+    pub fn lmtp(port: u16) -> Self {
+        Self::greeted(port, "LHLO").expect("the server answers LHLO")
+    }
+
+    fn greeted(port: u16, hello: &str) -> Option<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         stream.set_read_timeout(Some(IO_LIMIT)).ok()?;
         stream.set_nodelay(true).ok()?;
         let mut client = Self { reader: BufReader::new(stream) };
         client.reply()?.starts_with("220").then_some(())?;
-        client.try_command("EHLO client.example.test")?.starts_with("250").then_some(client)
+        client.try_command(&format!("{hello} client.example.test"))?.starts_with("250").then_some(client)
     }
     /// Sends a line and returns the last line of the reply.
     pub fn command(&mut self, line: &str) -> String {

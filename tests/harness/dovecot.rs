@@ -1,0 +1,78 @@
+//! Debian's Dovecot as a peer: IMAP and LMTP on free loopback ports, mdbox, in a temporary folder.
+
+use crate::dev::User;
+use crate::wait::until;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+/// A running Dovecot; dropping it stops it.
+pub struct Dovecot {
+    child: Child,
+    folder: tempfile::TempDir,
+    /// IMAP port.
+    pub imap: u16,
+    /// LMTP port.
+    pub lmtp: u16,
+}
+
+impl Dovecot {
+    /// Starts with these users; `None` where Dovecot is not installed.
+    pub fn start(users: &[User]) -> Option<Self> {
+        Command::new("dovecot").arg("--version").output().ok()?;
+        let folder = tempfile::Builder::new().prefix("dovecot-").tempdir().expect("a temporary folder");
+        let root = folder.path().display();
+        let (imap, lmtp) = (free_port(), free_port());
+        let passwords: String = users.iter().map(|user| format!("{}:{{PLAIN}}{}\n", user.address, user.password)).collect();
+        fs::write(folder.path().join("users"), passwords).expect("written");
+        let owner = "mail";
+        let configuration = format!(
+            "base_dir = {root}/run\nstate_dir = {root}/state\nlog_path = {root}/log\nprotocols = imap lmtp\nssl = no\n\
+             listen = 127.0.0.1\ndisable_plaintext_auth = no\nmail_location = mdbox:{root}/mail/%u\nmail_uid = {owner}\n\
+             mail_gid = {owner}\nfirst_valid_uid = 1\nfirst_valid_gid = 1\nmail_max_userip_connections = 1000\n\
+             default_vsz_limit = 0\nauth_mechanisms = plain login\nmail_fsync = optimized\n\
+             passdb {{\n driver = passwd-file\n args = {root}/users\n}}\n\
+             userdb {{\n driver = static\n args = uid={owner} gid={owner} home={root}/mail/%u allow_all_users=yes\n}}\n\
+             service imap-login {{\n inet_listener imap {{\n port = {imap}\n }}\n inet_listener imaps {{\n port = 0\n }}\n\
+             service_count = 0\n process_min_avail = 1\n}}\n\
+             service lmtp {{\n inet_listener lmtp {{\n address = 127.0.0.1\n port = {lmtp}\n }}\n}}\n\
+             service imap {{\n process_limit = 1000\n service_count = 0\n}}\n\
+             namespace inbox {{\n inbox = yes\n separator = /\n}}\n"
+        );
+        let file = folder.path().join("dovecot.conf");
+        fs::write(&file, configuration).expect("written");
+        for below in ["mail", "run", "state"] {
+            fs::create_dir_all(folder.path().join(below)).expect("a folder");
+        }
+        let chown = Command::new("chown").args(["-R", owner]).arg(folder.path().join("mail")).status();
+        let chmod = Command::new("chmod").arg("755").arg(folder.path()).status();
+        if !chown.is_ok_and(|s| s.success()) || !chmod.is_ok_and(|s| s.success()) {
+            return None;
+        }
+        let child = Command::new("dovecot").arg("-F").arg("-c").arg(&file).stdin(Stdio::null()).spawn().ok()?;
+        let peer = Self { child, folder, imap, lmtp };
+        until("Dovecot listens", || TcpStream::connect(("127.0.0.1", imap)).ok());
+        until("Dovecot's LMTP listens", || TcpStream::connect(("127.0.0.1", lmtp)).ok());
+        Some(peer)
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        drop(self.child.wait());
+    }
+}
+
+/// A port that was free a moment ago; only for peers that cannot take a listener.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
