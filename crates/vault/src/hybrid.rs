@@ -105,13 +105,24 @@ impl Private {
             return Err(FORM);
         }
         let encapsulated = Encapsulated::from_bytes(encapsulated).map_err(|_| FORM)?;
-        let private = self.expand()?;
-        let mut context =
-            setup_receiver::<ChaCha20Poly1305, HkdfSha256, XWing>(&OpModeR::Base, &private, &encapsulated, info)
-                .map_err(|_| VaultError::WrongKey)?;
-        let plain = Zeroizing::new(context.open(sealed, aad).map_err(|_| VaultError::WrongKey)?);
+        let plain = self.open_hpke(info, aad, &encapsulated, sealed)?;
         let plain: &[u8; KEY_BYTES] = plain.as_slice().try_into().map_err(|_| FORM)?;
         Ok(Secret32::from_slice(plain))
+    }
+
+    /// HPKE's single-shot Open (RFC 9180 §6.1).
+    fn open_hpke(
+        &self,
+        info: &[u8],
+        aad: &[u8],
+        encapsulated: &Encapsulated,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let private = self.expand()?;
+        let mut context =
+            setup_receiver::<ChaCha20Poly1305, HkdfSha256, XWing>(&OpModeR::Base, &private, encapsulated, info)
+                .map_err(|_| VaultError::WrongKey)?;
+        context.open(sealed, aad).map(Zeroizing::new).map_err(|_| VaultError::WrongKey)
     }
 
     fn expand(&self) -> Result<XWingPrivate, VaultError> {
@@ -163,3 +174,79 @@ impl TryRng for Drawn {
 }
 
 impl TryCryptoRng for Drawn {}
+
+#[cfg(test)]
+mod tests {
+    //! The published vector of this very suite, and a second implementation that shares no code with the first.
+
+    use super::*;
+    use hpke_rs::{Hpke, HpkePrivateKey, HpkePublicKey, Mode, hpke_types};
+    use hpke_rs_libcrux::HpkeLibcrux;
+
+    fn vector(name: &str) -> Vec<u8> {
+        let line = include_str!("../tests/vectors/hpke-xwing.txt").lines().find_map(|line| line.strip_prefix(name));
+        let hex = line.unwrap().strip_prefix(" = ").unwrap();
+        hex.as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    fn second() -> Hpke<HpkeLibcrux> {
+        Hpke::new(
+            Mode::Base,
+            hpke_types::KemAlgorithm::XWingDraft06,
+            hpke_types::KdfAlgorithm::HkdfSha256,
+            hpke_types::AeadAlgorithm::ChaCha20Poly1305,
+        )
+    }
+
+    #[test]
+    fn published_vector_opens() {
+        let seed: [u8; 32] = vector("skRm").try_into().unwrap();
+        let private = Private::from_seed(Secret32::from_slice(&seed));
+        assert_eq!(private.public().unwrap().to_bytes()[1..], vector("pkRm"));
+        let encapsulated = Encapsulated::from_bytes(&vector("enc")).unwrap();
+        let plain = private.open_hpke(&vector("info"), &vector("aad0"), &encapsulated, &vector("ct0")).unwrap();
+        assert_eq!(*plain, vector("pt0"));
+        let mut wrong = vector("ct0");
+        wrong[0] ^= 1;
+        assert!(private.open_hpke(&vector("info"), &vector("aad0"), &encapsulated, &wrong).is_err());
+    }
+
+    #[test]
+    fn second_implementation_opens_what_this_one_seals() {
+        let private = Private::generate().unwrap();
+        let secret = Secret32::generate().unwrap();
+        let sealed = private.public().unwrap().seal(b"info", b"aad", &secret).unwrap();
+        assert_eq!(sealed.len(), BOX_BYTES);
+        let (encapsulated, ciphertext) = sealed[1..].split_at(ENCAPSULATED_BYTES);
+        let key = HpkePrivateKey::new(private.seed().expose().to_vec());
+        let plain = second().open(encapsulated, &key, b"info", b"aad", ciphertext, None, None, None).unwrap();
+        assert_eq!(plain, secret.expose());
+    }
+
+    #[test]
+    fn this_implementation_opens_what_the_second_one_seals() {
+        let private = Private::generate().unwrap();
+        let public = HpkePublicKey::new(private.public().unwrap().to_bytes()[1..].to_vec());
+        let (encapsulated, ciphertext) = second().seal(&public, b"info", b"aad", &[42; 32], None, None, None).unwrap();
+        let sealed = [&[VERSION], encapsulated.as_slice(), &ciphertext].concat();
+        assert_eq!(private.open(b"info", b"aad", &sealed).unwrap().expose(), &[42; 32]);
+        assert!(matches!(private.open(b"info", b"aae", &sealed), Err(VaultError::WrongKey)));
+        assert!(matches!(private.open(b"infp", b"aad", &sealed), Err(VaultError::WrongKey)));
+        assert!(matches!(private.open(b"info", b"aad", &sealed[..100]), Err(VaultError::Malformed(_))));
+        assert!(matches!(private.open(b"info", b"aad", &[]), Err(VaultError::Malformed(_))));
+        assert!(matches!(private.open(b"info", b"aad", &[7; BOX_BYTES]), Err(VaultError::UnknownVersion(7))));
+    }
+
+    #[test]
+    fn drawn_randomness_that_runs_short_is_noticed() {
+        let mut drawn = Drawn::new().unwrap();
+        let mut out = [0; ENCAPSULATION_RANDOM_BYTES];
+        drawn.try_fill_bytes(&mut out).unwrap();
+        assert!(!drawn.short && out != [0; ENCAPSULATION_RANDOM_BYTES]);
+        drawn.try_next_u32().unwrap();
+        assert!(drawn.short);
+    }
+}

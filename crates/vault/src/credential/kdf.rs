@@ -133,4 +133,26 @@ mod tests {
         let policy = KdfPolicy::new(4096, 3, 2).unwrap();
         assert_eq!(KdfPolicy::decode(&policy.encode()).unwrap(), policy);
     }
+
+    /// RFC 9106 §5.3. Secret and associated data are not used here, so the library is asked directly.
+    #[test]
+    fn argon2id_known_answer() {
+        let data = argon2::AssociatedData::new(&[4; 12]).unwrap();
+        let params =
+            argon2::ParamsBuilder::new().m_cost(32).t_cost(3).p_cost(4).data(data).output_len(32).build().unwrap();
+        let argon2 = Argon2::new_with_secret(&[3; 8], Algorithm::Argon2id, Version::V0x13, params).unwrap();
+        let mut out = [0; 32];
+        argon2.hash_password_into(&[1; 32], &[2; 16], &mut out).unwrap();
+        let hex: String = out.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659");
+    }
+
+    /// From the reference implementation's `argon2 somesalt -id -t 2 -m 8 -p 1` for `password`, as its tests have it.
+    #[test]
+    fn our_argon2id_is_plain_argon2id() {
+        let policy = KdfPolicy::new(256, 2, 1).unwrap();
+        let out = argon2id(b"password", b"somesalt", policy).unwrap();
+        let hex: String = out.expose().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b3021c68bfe");
+    }
 }
