@@ -1,1 +1,11 @@
 //! Configuration, TLS, tracing, metrics, health and shutdown, shared by every process.
+
+pub mod accept;
+pub mod ca;
+pub mod clock;
+pub mod config;
+pub mod limits;
+pub mod listen;
+pub mod shutdown;
+pub mod telemetry;
+pub mod tls;
