@@ -1,1 +1,32 @@
 //! RFC 5322 and MIME: structure, envelope, sections, trace fields and searchable text; pure.
+//!
+//! A message is never changed here and never held: [`Scanner`] reads it in pieces of any size and keeps octet ranges
+//! into it. What is described of a message is bounded (see [`limits`]); a message that is over a limit is still kept
+//! whole by others, only the part over the limit is described as one opaque leaf.
+
+mod address;
+mod boundary;
+mod date;
+mod describe;
+mod encoded_word;
+mod envelope;
+mod field;
+mod imap_string;
+mod lex;
+pub mod limits;
+mod parameter;
+mod scanned;
+mod scanner;
+mod stored;
+mod structure;
+mod subject;
+mod summary;
+pub mod text;
+pub mod trace;
+
+pub use field::select_fields;
+pub use scanned::Scanned;
+pub use scanner::Scanner;
+pub use stored::StoredError;
+pub use structure::{Embedded, Encoding, Kind, Leaf, Part, Section, Structure, TextKind};
+pub use summary::{Sent, Summary};

@@ -1,0 +1,88 @@
+//! The base subject of RFC 5256 §2.1: what a thread's subjects have in common.
+
+/// The base subject of a decoded subject.
+pub(crate) fn base(subject: &str) -> String {
+    let spaced = subject.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut rest = spaced.as_str();
+    loop {
+        rest = without_trailers(rest);
+        rest = without_leaders(rest);
+        // Step 6: "[fwd: …]" around what is left.
+        match strip_prefix(rest, "[fwd:").and_then(|inner| inner.strip_suffix(']')) {
+            Some(inner) => rest = inner,
+            None => return rest.trim().to_owned(),
+        }
+    }
+}
+
+/// Step 2: "(fwd)" and white space at the end.
+fn without_trailers(mut subject: &str) -> &str {
+    loop {
+        subject = subject.trim_end();
+        let Some(at) = subject.len().checked_sub("(fwd)".len()) else { return subject };
+        match subject.split_at_checked(at) {
+            Some((start, end)) if end.eq_ignore_ascii_case("(fwd)") => subject = start,
+            _ => return subject,
+        }
+    }
+}
+
+/// Steps 3 to 5: "re:", "fwd:" and "[blob]" at the start, but never all of it.
+fn without_leaders(mut subject: &str) -> &str {
+    loop {
+        subject = subject.trim_start();
+        if let Some(rest) = after_leader(subject) {
+            subject = rest;
+            continue;
+        }
+        match after_blob(subject) {
+            Some(rest) if !rest.is_empty() => subject = rest,
+            _ => return subject,
+        }
+    }
+}
+
+/// What follows `*subj-blob subj-refwd`.
+fn after_leader(subject: &str) -> Option<&str> {
+    let mut rest = subject;
+    while let Some(after) = after_blob(rest) {
+        rest = after;
+    }
+    let rest = ["re", "fwd", "fw"].into_iter().find_map(|word| strip_prefix(rest, word))?.trim_start();
+    after_blob(rest).unwrap_or(rest).strip_prefix(':')
+}
+
+/// What follows a "[blob]" and the white space after it.
+fn after_blob(subject: &str) -> Option<&str> {
+    let (blob, rest) = subject.strip_prefix('[')?.split_once(']')?;
+    (!blob.contains('[')).then(|| rest.trim_start())
+}
+
+fn strip_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaders_trailers_and_wrappings() {
+        for (subject, expected) in [
+            ("Pigeons", "Pigeons"),
+            ("Re: Re[2]: FW:  Pigeons\t are  grey (fwd) (FWD) ", "Pigeons are grey"),
+            ("[list] Re: [list] Fwd : Pigeons", "Pigeons"),
+            ("[Fwd: [list] Re: Pigeons (fwd)]", "Pigeons"),
+            ("[list]", "[list]"),
+            ("Re: [list]", "[list]"),
+            ("Regarding: x", "Regarding: x"),
+            ("re:", ""),
+            ("", ""),
+            ("[a[b] c", "[a[b] c"),
+            ("Re: \u{e9}: x", "\u{e9}: x"),
+        ] {
+            assert_eq!(base(subject), expected, "{subject:?}");
+        }
+    }
+}
