@@ -7,3 +7,7 @@ pub mod server;
 
 pub use catalogue::{Catalogue, Error};
 pub use client::DirectoryClient;
+pub use server::run;
+
+#[cfg(test)]
+mod tests;

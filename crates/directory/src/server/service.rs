@@ -12,7 +12,7 @@ use wire::directory::directory_server::Directory;
 
 /// The service over one catalogue.
 #[derive(Clone)]
-pub(super) struct Service {
+pub(crate) struct Service {
     pub(super) catalogue: Arc<Catalogue>,
     /// Ends the streams of watchers, which would hold up a drain for ever.
     pub(super) stop: CancellationToken,
