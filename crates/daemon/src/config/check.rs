@@ -108,7 +108,7 @@ fn mx(mx: &Mx) -> Result<(), Wrong> {
     })
 }
 
-fn within<T: PartialOrd + Display>(key: &'static str, value: T, range: RangeInclusive<T>) -> Result<(), Wrong> {
+fn within<T: Copy + PartialOrd + Display>(key: &'static str, value: T, range: RangeInclusive<T>) -> Result<(), Wrong> {
     if range.contains(&value) {
         return Ok(());
     }

@@ -83,7 +83,8 @@ fn locate(text: &str, at: usize) -> (usize, String) {
             }
         } else if let Some((name, _)) = each.split_once('=').filter(|_| !each.starts_with('#')) {
             key = Some(name.trim());
-        } else if !each.is_empty() && !each.starts_with(['#', '"', ']', ',']) {
+        } else if each.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            // A key whose value was forgotten; what goes on from the line before begins otherwise.
             key = Some(each);
         }
     }
