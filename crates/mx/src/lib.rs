@@ -1,1 +1,159 @@
-//! The MX front-end: SMTP from the internet, sealing and delivery.
+//! The MX front-end: SMTP from the internet, sealing and delivery. Holds nothing: what it has acknowledged is on a node.
+
+mod answers;
+mod conversation;
+pub mod deliver;
+mod health;
+pub mod limits;
+pub mod metrics;
+mod nodes;
+mod patience;
+mod recipient;
+mod trace;
+mod transaction;
+mod transport;
+
+pub use patience::Patience;
+
+use ::directory::client::DirectoryClient;
+use daemon::accept::{Acceptor, Connection};
+use daemon::clock::{Clock, SystemClock};
+use daemon::config::Config;
+use daemon::limits::{Limit, SourceLimit};
+use daemon::listen::{ListenError, Listeners};
+use daemon::shutdown::{DrainTimeout, Shutdown};
+use daemon::telemetry::{self, Health, Recorder, TelemetryError};
+use daemon::tls::{self, Internal, TlsError};
+use model::Role;
+use model::limits::RECIPIENTS_MAX;
+use nodes::Nodes;
+use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::{ClientConfig, ServerConfig};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::grpc::EndpointError;
+
+/// What every conversation shares.
+pub struct Mx {
+    session: smtp::Config,
+    directory: DirectoryClient,
+    nodes: Nodes,
+    tls: TlsAcceptor,
+    patience: Patience,
+    clock: Arc<dyn Clock>,
+}
+
+/// What an [`Mx`] is made of; tests hand in other clocks and less patience.
+pub struct Parts {
+    /// Our name, sizes and offers.
+    pub session: smtp::Config,
+    /// The catalogue.
+    pub directory: DirectoryClient,
+    /// How this process shows itself to nodes.
+    pub internal: Arc<ClientConfig>,
+    /// What STARTTLS begins.
+    pub public: Arc<ServerConfig>,
+    /// How long to wait.
+    pub patience: Patience,
+    /// The time of day in Received.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Mx {
+    /// From its parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { session, directory, internal, public, patience, clock } = parts;
+        let nodes = Nodes::new(directory.clone(), internal);
+        Self { session, directory, nodes, tls: TlsAcceptor::from(public), patience, clock }
+    }
+
+    /// Serves SMTP on a listener until `shutdown`, then until the conversations have ended: messages that are coming in
+    /// are finished, the others are sent away.
+    pub async fn serve(self: Arc<Self>, acceptor: Acceptor, shutdown: &CancellationToken) {
+        let tasks = TaskTracker::new();
+        acceptor
+            .refuse_with(TOO_MANY_CONNECTIONS)
+            .run(shutdown, &tasks, |connection| {
+                let (mx, shutdown) = (Arc::clone(&self), shutdown.clone());
+                async move {
+                    let Connection { stream, address, permits } = connection;
+                    Box::pin(conversation::serve(mx, stream, address.ip(), shutdown)).await;
+                    drop(permits);
+                }
+            })
+            .await;
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+/// What a connection over the limits is told.
+const TOO_MANY_CONNECTIONS: &[u8] = b"421 4.7.0 Too many connections, try again later\r\n";
+
+/// The name of the SMTP socket, when it is inherited.
+pub const LISTENER: &str = "mx";
+/// The name of the socket for metrics and health, when it is inherited.
+pub const METRICS_LISTENER: &str = "metrics";
+
+/// Why the role ended.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum RunError {
+    /// A socket cannot be had.
+    Listen(#[from] ListenError),
+    /// A certificate cannot be used.
+    Tls(#[from] TlsError),
+    /// Metrics cannot be set up.
+    Telemetry(#[from] TelemetryError),
+    /// The directory's address is none.
+    Directory(#[from] EndpointError),
+    /// A socket failed.
+    Io(#[from] std::io::Error),
+    /// Conversations did not end in time.
+    Drain(#[from] DrainTimeout),
+}
+
+/// The role as a process: from its configuration until the shutdown has drained it.
+///
+/// # Errors
+/// What keeps it from starting, or that conversations were cut off at its end.
+pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -> Result<(), RunError> {
+    let recorder = Recorder::install(Role::Mx)?;
+    let internal = Internal::load(&config.internal, Role::Mx)?.client;
+    let parts = Parts {
+        session: session_config(&config),
+        directory: DirectoryClient::connect(&config.directory.address, Arc::clone(&internal))?,
+        internal,
+        public: tls::public_server(&config.mx.cert, &config.mx.key)?,
+        patience: Patience::default(),
+        clock: Arc::new(SystemClock),
+    };
+    let mx = Arc::new(Mx::new(parts));
+    let listener = listeners.take(LISTENER, config.mx.listen)?;
+    if let Some(address) = config.metrics.listen {
+        let metrics = listeners.take(METRICS_LISTENER, address)?;
+        tokio::spawn(telemetry::serve(metrics, recorder, health(&mx), shutdown.clone()));
+    }
+    tracing::info!(address = %listener.local_addr()?, "the MX is ready");
+    let connections = Limit::new("mx", config.mx.connections_max);
+    let per_source = SourceLimit::new("mx-source", config.mx.connections_per_source_max);
+    let token = shutdown.token();
+    let serving = mx.serve(Acceptor::new(listener, connections, per_source), &token);
+    shutdown.drain(config.limits.drain(), serving).await?;
+    Ok(())
+}
+
+fn session_config(config: &Config) -> smtp::Config {
+    smtp::Config {
+        hostname: config.mx.hostname.clone(),
+        size_max: config.mx.message_bytes_max,
+        recipients_max: RECIPIENTS_MAX as u32,
+        starttls: true,
+    }
+}
+
+fn health(mx: &Arc<Mx>) -> Health {
+    let mx = Arc::clone(mx);
+    Health::new(move || health::check(Arc::clone(&mx)))
+}

@@ -1,0 +1,43 @@
+//! Every limit of the MX that is not SMTP's own: name, unit, reason.
+
+/// Seconds that a client may be silent between commands (RFC 5321 §4.5.3.2.7).
+pub const COMMAND_SECONDS_MAX: u64 = 300;
+/// Seconds that a client may be silent within the text of a message (RFC 5321 §4.5.3.2.5).
+pub const TEXT_SECONDS_MAX: u64 = 180;
+/// Seconds that one message may take to come in, however steadily it trickles.
+pub const MESSAGE_SECONDS_MAX: u64 = 3_600;
+/// Seconds for a TLS handshake: slow links and slow machines, but no parking place.
+pub const HANDSHAKE_SECONDS_MAX: u64 = 30;
+/// Seconds that a client may take to read its replies.
+pub const WRITE_SECONDS_MAX: u64 = 120;
+
+/// Seconds for a node to say what it will do with mail for a recipient, which includes asking front-ends for the key; the
+/// client waits five minutes (RFC 5321 §4.5.3.2.3).
+pub const ADMISSION_SECONDS_MAX: u64 = 20;
+/// Seconds without credit from a node before its part of a delivery is given up; the client waits three minutes.
+pub const STALL_SECONDS_MAX: u64 = 60;
+/// Seconds for a node to commit.
+pub const COMMIT_SECONDS_MAX: u64 = 60;
+/// Seconds to find out what became of a delivery whose answer was lost: a node's restart takes less. With
+/// [`COMMIT_SECONDS_MAX`] it stays well under the ten minutes that a client waits (RFC 5321 §4.5.3.2.6).
+pub const SETTLE_SECONDS_MAX: u64 = 120;
+/// Milliseconds before a node that was lost is asked again; doubled each time.
+pub const SETTLE_PAUSE_MS_MIN: u64 = 25;
+/// Milliseconds between two such questions at most.
+pub const SETTLE_PAUSE_MS_MAX: u64 = 1_000;
+
+/// Octets of a message that are kept until it is committed, so that a node that was lost can be sent them again. Most
+/// messages are smaller; a larger one is put off, and its sender has it still.
+pub const REPLAY_BYTES_MAX: usize = 128 * 1024;
+/// Octets of text in one frame to a node: a sealed segment's worth.
+pub const FRAME_TEXT_BYTES: usize = vault::sealing::SEGMENT_BYTES;
+/// Frames to one node that wait to be sent: the transport has a window of its own.
+pub const FRAMES_QUEUED_MAX: usize = 4;
+/// Octets read from a client at once.
+pub const READ_BYTES: usize = 16 * 1024;
+/// Octets of replies that are gathered before they are written, for a client that pipelines without end.
+pub const OUTPUT_BYTES_MAX: usize = 8 * 1024;
+/// Endpoints of nodes that connections are kept to.
+pub const NODE_ENDPOINTS_MAX: usize = 1_024;
+/// Seconds for the health check.
+pub const HEALTH_SECONDS_MAX: u64 = 5;
