@@ -50,7 +50,7 @@ pub enum CaError {
         problem: io::Error,
     },
     /// The CA's key is no key.
-    #[error("{}: not the CA's private key ({problem}); `brevdue ca create` makes one", file.display())]
+    #[error("{}: not the CA's private key ({problem}); `brevdue ca create --dir DIR` makes one", file.display())]
     Key {
         /// The file.
         file: PathBuf,

@@ -1,7 +1,10 @@
 //! TLS configurations: mutual TLS between the processes, and the public servers'. One provider, hybrid key exchange first.
 
+mod renewal;
+
 use crate::config;
 use model::Role;
+use renewal::Renewed;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
@@ -10,6 +13,7 @@ use rustls::server::{NoServerSessionStorage, ParsedCertificate, ServerSessionMem
 use rustls::{ClientConfig, RootCertStore, ServerConfig, client::verify_server_name, version};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What follows the role in the DNS name of an internal certificate.
 pub const INTERNAL_DOMAIN: &str = "brevdue.internal";
@@ -33,7 +37,7 @@ pub enum TlsError {
         remedy: &'static str,
     },
     /// The certificate is another role's, or none of ours.
-    #[error("{}: the certificate is not for {role}.{INTERNAL_DOMAIN}; issue one with `brevdue ca issue {role}`", file.display())]
+    #[error("{}: the certificate is not for {role}.{INTERNAL_DOMAIN}; issue one with `brevdue ca issue --dir DIR {role}`", file.display())]
     Role {
         /// The file.
         file: PathBuf,
@@ -51,7 +55,7 @@ pub enum TlsError {
         problem: rustls::Error,
     },
     /// The CA's certificate cannot be used as one.
-    #[error("{}: not usable as the internal CA ({problem}); give the file that `brevdue ca create` made", file.display())]
+    #[error("{}: not usable as the internal CA ({problem}); give the file that `brevdue ca create --dir DIR` made", file.display())]
     Ca {
         /// The file.
         file: PathBuf,
@@ -108,14 +112,18 @@ impl Internal {
 }
 
 /// A public server's configuration from PEM files: TLS 1.3 and 1.2, hybrid key exchange first, resumption, no ALPN.
+///
+/// The files are read again when they change, within a minute: a renewal needs no restart.
 pub fn public_server(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let pair = |problem| TlsError::Pair { cert: cert.into(), key: key.into(), problem };
-    let mut server = ServerConfig::builder_with_provider(Arc::new(public_provider()))
+    let provider = Arc::new(public_provider());
+    let look = Duration::from_secs(renewal::LOOK_SECONDS);
+    let certificate = Renewed::load(cert, key, Arc::clone(&provider), look)?;
+    let mut server = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
         .map_err(pair)?
         .with_no_client_auth()
-        .with_single_cert(load_chain(cert)?, load_key(key)?)
-        .map_err(pair)?;
+        .with_cert_resolver(Arc::new(certificate));
     // Mail clients open many connections: tickets spare them the certificate's signature. The keys live in this process
     // and are replaced every six hours.
     server.ticketer = aws_lc_rs::Ticketer::new().map_err(pair)?;

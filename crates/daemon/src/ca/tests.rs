@@ -94,7 +94,7 @@ fn without_a_ca_it_says_how_to_get_one() {
     assert!(matches!(issue(dir.path(), Role::Mx, &[], &stem, now()), Err(CaError::Io { .. })));
     fs::write(dir.path().join(KEY_FILE), "not a key").unwrap();
     let error = issue(dir.path(), Role::Mx, &[], &stem, now()).unwrap_err().to_string();
-    assert!(error.ends_with("`brevdue ca create` makes one"), "{error}");
+    assert!(error.ends_with("`brevdue ca create --dir DIR` makes one"), "{error}");
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn wrong_files_say_which_and_what_to_do() {
     assert_eq!(
         told(&mx, Role::Imap),
         format!(
-            "{}: the certificate is not for imap.brevdue.internal; issue one with `brevdue ca issue imap`",
+            "{}: the certificate is not for imap.brevdue.internal; issue one with `brevdue ca issue --dir DIR imap`",
             mx.cert.display()
         )
     );
