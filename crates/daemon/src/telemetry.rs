@@ -7,7 +7,7 @@ pub use health::{HEALTH_SECONDS_MAX, Health};
 pub use server::serve;
 
 use crate::config::{Log, LogFormat};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use model::Role;
 use std::io::IsTerminal;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
@@ -15,8 +15,14 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 /// The environment variable that overrides `[log] level`.
 pub const LEVEL_VARIABLE: &str = "BREVDUE_LOG";
 
-/// Seconds in which most of what is measured happens, from a cached answer to a large message.
+/// Buckets of histograms named `…_seconds`: from a cached answer to a large message on a slow line.
 const SECONDS_BUCKETS: [f64; 12] = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0];
+
+/// Buckets of histograms named `…_bytes`: from a line to the largest message.
+const BYTES_BUCKETS: [f64; 8] = [256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 4_194_304.0, 67_108_864.0];
+
+/// Buckets of every other histogram, which counts things.
+const COUNT_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0, 2048.0];
 
 /// Telemetry cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +35,9 @@ pub enum TelemetryError {
         /// What is wrong.
         problem: String,
     },
+    /// The buckets are empty, which constants are not.
+    #[error("the buckets of the histograms cannot be used: {0}")]
+    Buckets(String),
     /// A second subscriber or recorder.
     #[error("set up a second time in one process: {0}")]
     Twice(String),
@@ -79,10 +88,13 @@ impl Recorder {
 }
 
 fn builder(role: Role) -> Result<PrometheusBuilder, TelemetryError> {
+    let suffix = |end: &str| Matcher::Suffix(end.to_owned());
     PrometheusBuilder::new()
         .add_global_label("role", role.name())
-        .set_buckets(&SECONDS_BUCKETS)
-        .map_err(|error| TelemetryError::Twice(error.to_string()))
+        .set_buckets(&COUNT_BUCKETS)
+        .and_then(|builder| builder.set_buckets_for_metric(suffix("_seconds"), &SECONDS_BUCKETS))
+        .and_then(|builder| builder.set_buckets_for_metric(suffix("_bytes"), &BYTES_BUCKETS))
+        .map_err(|error| TelemetryError::Buckets(error.to_string()))
 }
 
 #[cfg(test)]

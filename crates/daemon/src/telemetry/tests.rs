@@ -73,6 +73,8 @@ async fn metrics_carry_the_role() {
     let limit = Limit::new("telemetry-test", 3);
     let _permits = (limit.try_take().unwrap(), limit.try_take().unwrap());
     metrics::histogram!("brevdue_test_seconds").record(0.003);
+    metrics::histogram!("brevdue_test_bytes").record(300.0);
+    metrics::histogram!("brevdue_test_operations").record(3.0);
     let (address, shutdown, served) = start(Health::new(|| async { Ok(()) })).await;
     let (status, text) = get(address, "/metrics").await;
     assert_eq!(status, "HTTP/1.1 200 OK");
@@ -81,6 +83,9 @@ async fn metrics_carry_the_role() {
         "brevdue_limit_in_use{role=\"mx\",limit=\"telemetry-test\"} 2",
         "brevdue_test_seconds_bucket{role=\"mx\",le=\"0.0025\"} 0",
         "brevdue_test_seconds_bucket{role=\"mx\",le=\"0.005\"} 1",
+        "brevdue_test_bytes_bucket{role=\"mx\",le=\"1024\"} 1",
+        "brevdue_test_operations_bucket{role=\"mx\",le=\"2\"} 0",
+        "brevdue_test_operations_bucket{role=\"mx\",le=\"4\"} 1",
     ] {
         assert!(text.lines().any(|each| each == line), "no line {line} in:\n{text}");
     }
