@@ -97,7 +97,9 @@ impl Verb {
             Self::Check => &[Role::Admin],
             Self::Resolve | Self::Watch | Self::ListNodes => &[Role::Mx, Role::Imap, Role::Node, Role::Admin],
             // Wrapped keys: a chosen password could be guessed from them offline, so the fewer see them the better.
-            Self::Credentials | Self::MarkBorn => &[Role::Imap, Role::Admin],
+            Self::Credentials => &[Role::Imap, Role::Admin],
+            // The node made the file; the front-end asked it to.
+            Self::MarkBorn => &[Role::Node, Role::Imap, Role::Admin],
             Self::RegisterNode => &[Role::Node, Role::Admin],
             Self::AddDomain
             | Self::ListDomains
@@ -131,7 +133,7 @@ mod tests {
             Role::Imap => {
                 &[Verb::Session, Verb::Resolve, Verb::Credentials, Verb::Watch, Verb::MarkBorn, Verb::ListNodes]
             }
-            Role::Node => &[Verb::Resolve, Verb::Watch, Verb::RegisterNode, Verb::ListNodes],
+            Role::Node => &[Verb::Resolve, Verb::Watch, Verb::MarkBorn, Verb::RegisterNode, Verb::ListNodes],
             Role::Admin => &[
                 Verb::Check,
                 Verb::Resolve,
