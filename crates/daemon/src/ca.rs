@@ -3,9 +3,9 @@
 //! Keys are written for their owner alone (0600), and nothing that exists is ever overwritten: a CA or a key that was lost to
 //! a second run of a command would stop a fleet.
 
-use crate::tls::INTERNAL_DOMAIN;
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use model::Role;
+use model::role::INTERNAL_DOMAIN;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -96,7 +96,7 @@ pub fn issue(dir: &Path, role: Role, names: &[&str], stem: &Path, now: Timestamp
     let pem = fs::read_to_string(&file).map_err(at(&file))?;
     let ca_key = KeyPair::from_pem(&pem).map_err(|problem| CaError::Key { file, problem })?;
     let issuer = Issuer::new(ca_params(), ca_key);
-    let own = format!("{role}.{INTERNAL_DOMAIN}");
+    let own = role.dns_name();
     let (key, mut params) = (KeyPair::generate().map_err(CaError::Sign)?, leaf_params(&own, names)?);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;

@@ -15,9 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What follows the role in the DNS name of an internal certificate.
-pub const INTERNAL_DOMAIN: &str = "brevdue.internal";
-
 /// Sessions that a public server remembers for TLS 1.2 clients without tickets.
 pub const REMEMBERED_SESSIONS: usize = 1024;
 
@@ -37,7 +34,7 @@ pub enum TlsError {
         remedy: &'static str,
     },
     /// The certificate is another role's, or none of ours.
-    #[error("{}: the certificate is not for {role}.{INTERNAL_DOMAIN}; issue one with `brevdue ca issue --dir DIR {role}`", file.display())]
+    #[error("{}: the certificate is not for {}; issue one with `brevdue ca issue --dir DIR {role}`", file.display(), role.dns_name())]
     Role {
         /// The file.
         file: PathBuf,
@@ -153,7 +150,7 @@ fn internal_provider() -> CryptoProvider {
 
 fn check_role(chain: &[CertificateDer<'_>], role: Role) -> Option<()> {
     let certificate = ParsedCertificate::try_from(chain.first()?).ok()?;
-    let name = ServerName::try_from(format!("{role}.{INTERNAL_DOMAIN}")).ok()?;
+    let name = ServerName::try_from(role.dns_name()).ok()?;
     verify_server_name(&certificate, &name).ok()
 }
 

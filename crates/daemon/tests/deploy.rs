@@ -1,5 +1,7 @@
 //! The files in deploy/ against the configuration's types: what an operator copies from there works.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 use daemon::config::{Config, Limits};
 use model::Role;
 use std::fs;

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// What follows the role in the DNS name of a process's certificate. `.internal` is reserved for private use by ICANN.
+pub const INTERNAL_DOMAIN: &str = "brevdue.internal";
+
 /// What a process is for; decides what it may ask of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -31,6 +34,16 @@ impl Role {
             Self::Mx => "mx",
             Self::Admin => "admin",
         }
+    }
+
+    /// The DNS name in the certificate of a process of this role: `<role>.brevdue.internal`.
+    pub fn dns_name(self) -> String {
+        format!("{self}.{INTERNAL_DOMAIN}")
+    }
+
+    /// The role whose [`dns_name`](Self::dns_name) this is.
+    pub fn of_dns_name(name: &str) -> Option<Self> {
+        name.strip_suffix(INTERNAL_DOMAIN)?.strip_suffix('.')?.parse().ok()
     }
 }
 

@@ -73,7 +73,7 @@ pub async fn serve(
     tokio::select! {
         served = server => Ok(served?),
         () = too_long => {
-            tracing::warn!(seconds = DRAIN_SECONDS_MAX, "gRPC calls did not end in time and are dropped");
+            tracing::warn!(seconds = DRAIN_SECONDS_MAX, "gRPC calls did not end in time; nobody waits for them any longer");
             Ok(())
         }
     }

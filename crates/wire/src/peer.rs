@@ -4,9 +4,6 @@ use model::Role;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::net::SocketAddr;
 
-/// What follows the role in the DNS name of an internal certificate. `.internal` is reserved for private use (ICANN 2024).
-pub const DOMAIN: &str = "brevdue.internal";
-
 /// The peer of an internal connection, as it stands in the extensions of every gRPC request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
@@ -16,14 +13,9 @@ pub struct Peer {
     pub address: SocketAddr,
 }
 
-/// The DNS name that a certificate of this role carries.
-pub fn dns_name(role: Role) -> String {
-    format!("{role}.{DOMAIN}")
-}
-
 /// The name to ask for when connecting to a server of this role.
 pub fn server_name(role: Role) -> Option<ServerName<'static>> {
-    ServerName::try_from(dns_name(role)).ok()
+    ServerName::try_from(role.dns_name()).ok()
 }
 
 /// The role that the certificate names. `None` without one, and with more than one: a certificate has one authority.
@@ -31,7 +23,7 @@ pub fn server_name(role: Role) -> Option<ServerName<'static>> {
 /// The certificate must have been verified against the internal CA before; this only reads it.
 pub fn role_of_certificate(certificate: &CertificateDer<'_>) -> Option<Role> {
     let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
-    let mut roles = certificate.valid_dns_names().filter_map(role_of_name);
+    let mut roles = certificate.valid_dns_names().filter_map(Role::of_dns_name);
     let role = roles.next()?;
     roles.all(|other| other == role).then_some(role)
 }
@@ -39,10 +31,6 @@ pub fn role_of_certificate(certificate: &CertificateDer<'_>) -> Option<Role> {
 /// The role of the client of an established connection.
 pub fn role_of(connection: &rustls::ServerConnection) -> Option<Role> {
     role_of_certificate(connection.peer_certificates()?.first()?)
-}
-
-fn role_of_name(name: &str) -> Option<Role> {
-    name.strip_suffix(DOMAIN)?.strip_suffix('.')?.parse().ok()
 }
 
 #[cfg(test)]
@@ -58,7 +46,7 @@ mod tests {
     #[test]
     fn the_role_is_the_one_in_the_certificate() {
         for role in Role::ALL {
-            assert_eq!(role_with(&["localhost", &dns_name(role), "node-1.example.com"]), Some(role));
+            assert_eq!(role_with(&["localhost", &role.dns_name(), "node-1.example.com"]), Some(role));
         }
     }
 

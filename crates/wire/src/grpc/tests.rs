@@ -3,7 +3,7 @@
 use super::*;
 use crate::node::node_server::Node;
 use crate::node::{CheckReply, CheckRequest, DeliverReply, DeliverRequest, DeliveryStatusReply, DeliveryStatusRequest};
-use crate::peer::{self, Peer};
+use crate::peer::Peer;
 use model::Role;
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -39,7 +39,7 @@ impl Authority {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier =
             WebPkiClientVerifier::builder_with_provider(self.roots(), Arc::clone(&provider)).build().unwrap();
-        let (chain, key) = self.issue(&peer::dns_name(role));
+        let (chain, key) = self.issue(&role.dns_name());
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
         Arc::new(builder.unwrap().with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap())
     }
@@ -110,7 +110,7 @@ fn client(
     role: Role,
     at: SocketAddr,
 ) -> node::node_client::NodeClient<tonic::transport::Channel> {
-    node_client(connect(&at.to_string(), Role::Node, authority.client(&peer::dns_name(role))).unwrap())
+    node_client(connect(&at.to_string(), Role::Node, authority.client(&role.dns_name())).unwrap())
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn each_role_gets_what_the_table_says() {
 async fn a_verb_that_nobody_offers_is_unimplemented() {
     let authority = Authority::new();
     let server = Running::start(&authority, ANY_PORT).await;
-    let tls = authority.client(&peer::dns_name(Role::Admin));
+    let tls = authority.client(&Role::Admin.dns_name());
     let channel = connect(&server.address.to_string(), Role::Node, tls).unwrap();
     let mut grpc = tonic::client::Grpc::new(channel);
     grpc.ready().await.unwrap();
@@ -170,14 +170,14 @@ async fn strangers_get_no_call_through() {
         node_client(connect(&server.address.to_string(), Role::Node, authority.client("admin.example.com")).unwrap());
     assert!(no_role.check(CheckRequest {}).await.is_err());
     // A certificate of another CA, presented by a client that would trust the server.
-    let (chain, key) = other.issue(&peer::dns_name(Role::Admin));
+    let (chain, key) = other.issue(&Role::Admin.dns_name());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let tls = tls.with_root_certificates(authority.roots()).with_client_auth_cert(chain, key).unwrap();
     let mut foreign = node_client(connect(&server.address.to_string(), Role::Node, Arc::new(tls)).unwrap());
     assert!(foreign.check(CheckRequest {}).await.is_err());
     // A server of another role than the one that was meant is not talked to.
-    let tls = authority.client(&peer::dns_name(Role::Admin));
+    let tls = authority.client(&Role::Admin.dns_name());
     let mut wrong = node_client(connect(&server.address.to_string(), Role::Directory, tls).unwrap());
     assert_eq!(wrong.check(CheckRequest {}).await.unwrap_err().code(), Code::Unavailable);
     // None of it disturbs those who may.
