@@ -198,6 +198,7 @@ impl Reader<'_> {
                     self.path.clear();
                 }
                 b'(' => self.rest = lex::comment(self.rest, &mut Vec::new()),
+                b'<' => self.rest = after,
                 byte if lex::is_space(*byte) => self.rest = after,
                 _ if self.next_word() => self.path.at(),
                 _ => self.path.word(&self.word, false),
@@ -293,6 +294,7 @@ mod tests {
         assert_eq!(read("\"open <a@b>"), ["-|-|open <a@b>|"]);
         assert_eq!(read("a@b (open"), ["open|-|a|b"]);
         assert_eq!(read("> a ) b"), ["-|-|> a ) b|"]);
+        assert_eq!(read("x <<a@b>>"), ["x|-|a|b"]);
         assert_eq!(read("a@b@c"), ["-|-|a@b|c"]);
     }
 

@@ -25,9 +25,9 @@ pub(crate) fn parse(value: &[u8]) -> Option<Sent> {
     let year = year(words.next()?)?;
     let date = civil::Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
     let day = days_since_1970(date)?;
-    let minutes = words.next().map_or(Some(0), |time| minutes_ms(time))?;
+    let time = words.next().map_or(Some(0), time_ms)?;
     let zone = words.next().map_or(0, zone_minutes);
-    Some(Sent { day, ms: i64::from(day) * DAY_MS + minutes - zone * MINUTE_MS })
+    Some(Sent { day, ms: i64::from(day) * DAY_MS + time - zone * MINUTE_MS })
 }
 
 /// Words between white space, comments and commas.
@@ -70,7 +70,7 @@ fn days_since_1970(date: civil::Date) -> Option<i32> {
 }
 
 /// `hh:mm` or `hh:mm:ss` as milliseconds; second 60 is a leap second.
-fn minutes_ms(word: &[u8]) -> Option<i64> {
+fn time_ms(word: &[u8]) -> Option<i64> {
     let mut fields = word.split(|byte| *byte == b':').map(number);
     let (hour, minute) = (fields.next()??, fields.next()??);
     let second = fields.next().unwrap_or(Some(0))?;
