@@ -1,1 +1,42 @@
 //! The mailbox and waiting-mail files; the only crate that opens them, synchronous.
+//!
+//! One [`Writer`] and any number of [`Reader`]s on one file in one process. `docs/formats/mailbox-file.md` describes the
+//! file. Where files lie, who may open them and when, is the node's matter; this crate takes paths.
+
+mod append;
+mod check;
+mod checkpoint;
+mod content;
+mod copy;
+mod create;
+mod engine;
+mod error;
+mod expunge;
+pub mod fetch;
+mod folders;
+mod garbage;
+mod hierarchy;
+pub mod ingest;
+mod keywords;
+mod reader;
+mod row;
+mod schema;
+pub mod search;
+mod select;
+mod staging;
+mod store;
+mod tokens;
+mod types;
+pub mod waiting;
+mod writer;
+
+pub use checkpoint::LOG_BYTES_DUE;
+pub use create::{create, create_with};
+pub use engine::{Cipher, Clock, Options};
+pub use error::Error;
+pub use fetch::{FetchCursor, FetchPlan, FetchRecord, FetchStep, Items, Section, SectionData, SectionKind};
+pub use ingest::{Content, Ingest, Piece, STAGE_BYTES_MIN};
+pub use reader::Reader;
+pub use search::{DateRelation, SearchCursor, SearchKey, SearchStep};
+pub use types::*;
+pub use writer::{Batch, Tx, Writer};

@@ -1,0 +1,138 @@
+//! Opens connections: the key first, then the pragmas that every connection gets, then the checks. Knows no table.
+
+use crate::error::Error;
+use jiff::Timestamp;
+// Nothing of it is named here: this makes the linker take the engine that rusqlite calls.
+use libsqlite3_sys as _;
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// The first SQLite without the WAL reset flaw, as `sqlite3_libversion_number` writes it.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// Milliseconds that a connection waits for a lock. Only a checkpoint ever holds one against a reader, and briefly.
+pub(crate) const BUSY_WAIT_MS: u32 = 5_000;
+/// Prepared statements that a connection keeps: more than there are hot ones.
+const STATEMENTS_KEPT_MAX: usize = 96;
+/// Octets of a page. 16 KiB pages brought nothing when measured, and cost more for a small change.
+pub(crate) const PAGE_BYTES: u32 = 4096;
+
+/// Where the time comes from, so that tests can turn it.
+pub type Clock = fn() -> Timestamp;
+
+/// What encrypts the pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cipher {
+    /// ChaCha20-Poly1305 of SQLite3MultipleCiphers.
+    ChaCha20,
+    /// The SQLCipher 4 format (AES-256-CBC, HMAC-SHA-512), which both engines have.
+    SqlCipher4,
+}
+
+/// How to open a file.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The file's cipher.
+    pub cipher: Cipher,
+    /// Page cache of one connection, KiB: small, because many mailboxes are open at once.
+    pub cache_kib: u32,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let cipher = if cfg!(feature = "multiple-ciphers") { Cipher::ChaCha20 } else { Cipher::SqlCipher4 };
+        Self { cipher, cache_kib: 2048, clock: Timestamp::now }
+    }
+}
+
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Make the file; it is there and empty.
+    Create,
+    /// Read and write.
+    Write,
+    /// Read. The file is opened for writing all the same: a reader of a WAL file writes its index.
+    Read,
+}
+
+/// Opens the file and proves that the key is right. `raw_key`: 64 hex digits.
+pub(crate) fn open(path: &Path, raw_key: &str, options: &Options, access: Access) -> Result<Connection, Error> {
+    if rusqlite::version_number() < SQLITE_VERSION_MIN {
+        return Err(Error::EngineTooOld(rusqlite::version().to_owned()));
+    }
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.len() == 0 && access != Access::Create => return Err(Error::damaged("the file is empty")),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::Missing),
+        Err(error) => return Err(Error::io("looking for the mailbox file", error)),
+    }
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    set_key(&connection, raw_key, options.cipher)?;
+    if access == Access::Create {
+        connection.execute_batch(&format!(
+            "PRAGMA page_size={PAGE_BYTES}; PRAGMA encoding='UTF-8'; PRAGMA auto_vacuum=INCREMENTAL;"
+        ))?;
+    }
+    prove_key(&connection)?;
+    set_pragmas(&connection, options, access)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
+    Ok(connection)
+}
+
+/// The raw form of the key bypasses the engine's key derivation, which would cost 25 ms and add nothing to 256 random bits.
+fn set_key(connection: &Connection, raw_key: &str, cipher: Cipher) -> Result<(), Error> {
+    let sql = match cipher {
+        Cipher::ChaCha20 if cfg!(feature = "multiple-ciphers") => {
+            format!("PRAGMA cipher='chacha20'; PRAGMA key='raw:{raw_key}';")
+        }
+        Cipher::ChaCha20 => return Err(Error::NoCipher("ChaCha20")),
+        Cipher::SqlCipher4 if cfg!(feature = "multiple-ciphers") => {
+            format!("PRAGMA cipher='sqlcipher'; PRAGMA legacy=4; PRAGMA key=\"x'{raw_key}'\";")
+        }
+        Cipher::SqlCipher4 => format!("PRAGMA key=\"x'{raw_key}'\";"),
+    };
+    let sql = Zeroizing::new(sql);
+    // The engine's own error would quote the statement, and with it the key.
+    connection.execute_batch(&sql).map_err(|_| Error::Vault("the engine refused the key pragma".to_owned()))
+}
+
+/// The first read decrypts page 1.
+fn prove_key(connection: &Connection) -> Result<(), Error> {
+    let read = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+    match read {
+        Ok(_) => Ok(()),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => Err(Error::WrongKey),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn set_pragmas(connection: &Connection, options: &Options, access: Access) -> Result<(), Error> {
+    connection.busy_timeout(std::time::Duration::from_millis(u64::from(BUSY_WAIT_MS)))?;
+    // synchronous=FULL: a commit is on stable storage when it returns. temp_store=MEMORY: sorter files would be plaintext.
+    // wal_autocheckpoint=0: checkpoints are the writer's, between commits. secure_delete=FAST: what was deleted is
+    // ciphertext on disk, and overwriting it would double what an expunge writes.
+    connection.execute_batch(&format!(
+        "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA cache_size=-{}; PRAGMA foreign_keys=ON; \
+         PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=FULL; PRAGMA secure_delete=FAST;",
+        options.cache_kib
+    ))?;
+    match access {
+        Access::Create => {}
+        Access::Write => require_wal(connection)?,
+        Access::Read => {
+            require_wal(connection)?;
+            connection.execute_batch("PRAGMA query_only=ON;")?;
+        }
+    }
+    Ok(())
+}
+
+/// A commit's durability and readers beside the writer both rest on WAL.
+pub(crate) fn require_wal(connection: &Connection) -> Result<(), Error> {
+    let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
+    if mode == "wal" { Ok(()) } else { Err(Error::damaged(format!("journal mode {mode} instead of wal"))) }
+}

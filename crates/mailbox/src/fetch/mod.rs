@@ -1,0 +1,203 @@
+//! FETCH, step by step: each step answers as many octets as its budget allows, in UID order, and a long section goes on in
+//! the next.
+
+mod plan;
+mod section;
+
+use crate::content::decode_segments;
+use crate::error::Error;
+use crate::folders::FolderState;
+use crate::keywords::KeywordMap;
+use crate::reader::Reader;
+use crate::row::{modseq, octets, uid};
+use jiff::Timestamp;
+use message::Structure;
+use model::{Flags, ModSeq, Uid, UidSet};
+pub use plan::{FetchPlan, FetchRecord, FetchStep, Items, Section, SectionData, SectionKind};
+use rusqlite::{Connection, Row, params};
+use section::{Access, Sections, needs_structure};
+
+/// Octets that a step answers at least, so that every step gets on.
+const STEP_BYTES_MIN: usize = 4 * 1024;
+/// What a record costs beside its octets: numbers, flags, framing.
+const RECORD_BYTES: usize = 48;
+
+/// Where a FETCH goes on. A new one begins at the first message.
+#[derive(Debug, Clone, Default)]
+pub struct FetchCursor {
+    next: u32,
+    /// A message whose sections are not all answered.
+    open: Option<(Uid, Sections)>,
+    /// With CHANGEDSINCE, the messages that were found to have changed.
+    changed: Option<UidSet>,
+}
+
+impl FetchCursor {
+    /// At the first message.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Reader {
+    /// The next records, some `budget` octets of them. A record's properties are as committed when its step began.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchFolder`], [`Error::Damaged`]; [`Error::Gone`] when garbage was collected under a long section.
+    pub fn fetch(&self, plan: &FetchPlan, cursor: &mut FetchCursor, budget: usize) -> Result<FetchStep, Error> {
+        let mut chunk = self.chunk.borrow_mut();
+        let access = Access { connection: &self.connection, chunk: &mut chunk };
+        let left = budget.max(STEP_BYTES_MIN);
+        let mut fetch = Fetch { plan, access, keywords: None, left, records: Vec::new() };
+        fetch.go_on(cursor)?;
+        let done = if cursor.open.is_some() || fetch.left == 0 { false } else { fetch.scan(cursor)? };
+        Ok(FetchStep { records: fetch.records, done })
+    }
+}
+
+/// One step.
+struct Fetch<'a> {
+    plan: &'a FetchPlan,
+    access: Access<'a>,
+    keywords: Option<KeywordMap>,
+    left: usize,
+    records: Vec<FetchRecord>,
+}
+
+impl Fetch<'_> {
+    /// Goes on with the message that the step before left open.
+    fn go_on(&mut self, cursor: &mut FetchCursor) -> Result<(), Error> {
+        let Some((uid, mut sections)) = cursor.open.take() else { return Ok(()) };
+        let mut record = FetchRecord { continues: true, ..empty(uid) };
+        let done = sections.answer(&self.plan.sections, &mut self.access, &mut self.left, &mut record.sections)?;
+        if !done {
+            record.unfinished = true;
+            cursor.open = Some((uid, sections));
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// Answers whole messages until the budget is used up; true when none is left.
+    fn scan(&mut self, cursor: &mut FetchCursor) -> Result<bool, Error> {
+        let connection = self.access.connection;
+        if cursor.next == 0 {
+            FolderState::load(connection, self.plan.folder.into())?;
+            cursor.next = 1;
+            if self.plan.changed_since > ModSeq::ZERO {
+                cursor.changed = Some(changed(connection, self.plan)?);
+            }
+        }
+        let mut statement = connection.prepare_cached(&sql(self.plan))?;
+        let runs = cursor.changed.as_ref().unwrap_or(&self.plan.uids).runs();
+        let from = runs.partition_point(|run| run.1 < cursor.next);
+        for &(first, last) in runs.get(from..).unwrap_or_default() {
+            let mut rows = statement.query(params![self.plan.folder.0, first.max(cursor.next), last])?;
+            while let Some(row) = rows.next()? {
+                if self.left == 0 {
+                    cursor.next = uid(row, 0)?.get();
+                    return Ok(false);
+                }
+                if let Some(open) = self.message(row)? {
+                    cursor.next = open.0.get().saturating_add(1);
+                    cursor.open = Some(open);
+                    return Ok(false);
+                }
+            }
+        }
+        cursor.next = u32::MAX;
+        // The highest UID is never given out, so that nothing is missed here.
+        Ok(true)
+    }
+
+    /// Answers one message; what is left of it, if anything.
+    fn message(&mut self, row: &Row<'_>) -> Result<Option<(Uid, Sections)>, Error> {
+        let uid = uid(row, 0)?;
+        let mut record = self.properties(uid, row)?;
+        let used = RECORD_BYTES + record.envelope.len() + record.body.len() + record.body_structure.len();
+        self.left = self.left.saturating_sub(used);
+        let mut open = None;
+        if !self.plan.sections.is_empty() {
+            let segments = decode_segments(octets(row, 9)?)?;
+            let structure = match needs_structure(&self.plan.sections) {
+                true => Some(Structure::decode(octets(row, 10)?).map_err(|error| Error::damaged(error.to_string()))?),
+                false => None,
+            };
+            let mut sections = Sections::new(segments, record.size, structure);
+            let done = sections.answer(&self.plan.sections, &mut self.access, &mut self.left, &mut record.sections)?;
+            if !done {
+                record.unfinished = true;
+                open = Some((uid, sections));
+            }
+        }
+        self.records.push(record);
+        Ok(open)
+    }
+
+    fn properties(&mut self, uid: Uid, row: &Row<'_>) -> Result<FetchRecord, Error> {
+        let ids = octets(row, 2)?;
+        let wanted = !ids.is_empty() && self.plan.items.has(Items::FLAGS);
+        let keywords = if wanted { self.keywords()?.names(ids)? } else { Vec::new() };
+        Ok(FetchRecord {
+            flags: Flags::from_bits(row.get(1)?),
+            keywords,
+            modseq: modseq(row, 3)?,
+            internal_date: Timestamp::from_millisecond(row.get(4)?)
+                .map_err(|_| Error::damaged("an impossible date"))?,
+            size: row.get::<_, i64>(5)? as u64,
+            envelope: octets(row, 6)?.to_vec(),
+            body: octets(row, 7)?.to_vec(),
+            body_structure: octets(row, 8)?.to_vec(),
+            ..empty(uid)
+        })
+    }
+
+    fn keywords(&mut self) -> Result<&KeywordMap, Error> {
+        if self.keywords.is_none() {
+            self.keywords = Some(KeywordMap::read(self.access.connection)?);
+        }
+        Ok(self.keywords.get_or_insert_default())
+    }
+}
+
+fn empty(uid: Uid) -> FetchRecord {
+    FetchRecord {
+        uid,
+        flags: Flags::NONE,
+        keywords: Vec::new(),
+        modseq: ModSeq::ZERO,
+        internal_date: Timestamp::UNIX_EPOCH,
+        size: 0,
+        envelope: Vec::new(),
+        body: Vec::new(),
+        body_structure: Vec::new(),
+        sections: Vec::new(),
+        continues: false,
+        unfinished: false,
+    }
+}
+
+/// CHANGEDSINCE by the index on MODSEQ, so that little change in a large folder costs little.
+fn changed(connection: &Connection, plan: &FetchPlan) -> Result<UidSet, Error> {
+    let mut statement = connection.prepare_cached("SELECT uid FROM message WHERE folder = ?1 AND modseq > ?2")?;
+    let since = plan.changed_since.get() as i64;
+    let found = statement.query_map(params![plan.folder.0, since], |row| uid(row, 0))?;
+    Ok(found.collect::<Result<UidSet, _>>()?.intersection(&plan.uids))
+}
+
+/// Reads the wide row only where a property of it is wanted, and of it only those: each may fill pages of its own.
+fn sql(plan: &FetchPlan) -> String {
+    let column = |wanted: bool, name: &'static str| if wanted { name } else { "NULL" };
+    let items = plan.items;
+    let envelope = column(items.has(Items::ENVELOPE), "e.envelope");
+    let body = column(items.has(Items::BODY), "e.body");
+    let body_structure = column(items.has(Items::BODY_STRUCTURE), "e.body_structure");
+    let segments = column(!plan.sections.is_empty(), "e.segments");
+    let structure = column(needs_structure(&plan.sections), "e.structure");
+    let wide = items.bits() & (Items::ENVELOPE.bits() | Items::BODY.bits() | Items::BODY_STRUCTURE.bits()) != 0;
+    let join = if wide || !plan.sections.is_empty() { "JOIN email e ON e.id = m.email" } else { "" };
+    format!(
+        "SELECT m.uid, m.flags, m.keywords, m.modseq, m.internal_ms, m.size, {envelope}, {body}, {body_structure}, \
+         {segments}, {structure} FROM message m {join} WHERE m.folder = ?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid"
+    )
+}

@@ -1,0 +1,104 @@
+//! A reading connection, beside the writer and beside other readers; sees what was committed when an operation begins.
+
+use crate::content::ChunkCache;
+use crate::engine::{self, Access, Options};
+use crate::error::Error;
+use crate::schema::MAILBOX;
+use crate::types::{Appended, FolderId, FolderStatus, Folders, SelectState, Since, TokenAnswer};
+use crate::{select, tokens, writer};
+use model::{DeliveryId, FolderName, MailboxId, ModSeq, Token};
+use rusqlite::Connection;
+use std::cell::RefCell;
+use std::path::Path;
+use vault::MailboxKey;
+
+/// A reading connection.
+pub struct Reader {
+    pub(crate) connection: Connection,
+    pub(crate) chunk: RefCell<ChunkCache>,
+}
+
+impl Reader {
+    /// Opens the file for reading. The writer is opened first: a reader mends no schema.
+    ///
+    /// # Errors
+    /// As [`crate::Writer::open`].
+    pub fn open(path: &Path, key: &MailboxKey, id: &MailboxId, options: &Options) -> Result<Self, Error> {
+        let connection = engine::open(path, &key.raw_key(), options, Access::Read)?;
+        MAILBOX.check(&connection)?;
+        writer::check_id(&connection, id)?;
+        Ok(Self { connection, chunk: RefCell::default() })
+    }
+
+    /// Every folder and every subscribed name.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn folders(&self) -> Result<Folders, Error> {
+        self.snapshot(select::folders)
+    }
+
+    /// STATUS.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchFolder`].
+    pub fn status(&self, name: &FolderName) -> Result<FolderStatus, Error> {
+        self.snapshot(|connection| select::status(connection, name))
+    }
+
+    /// SELECT.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchFolder`].
+    pub fn select(&self, name: &FolderName) -> Result<SelectState, Error> {
+        self.snapshot(|connection| select::select(connection, name))
+    }
+
+    /// Messages that are new or changed, and UIDs that vanished, after a MODSEQ (RFC 7162 §3.2.5).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchFolder`].
+    pub fn changes_since(&self, folder: FolderId, since: ModSeq) -> Result<Since, Error> {
+        self.snapshot(|connection| select::changes_since(connection, folder, since))
+    }
+
+    /// Whether the delivery was committed.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn delivery_known(&self, id: &DeliveryId) -> Result<bool, Error> {
+        Ok(self.delivery(id)?.is_some())
+    }
+
+    /// Where a delivery was stored.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn delivery(&self, id: &DeliveryId) -> Result<Option<Appended>, Error> {
+        tokens::delivery(&self.connection, id)
+    }
+
+    /// What was answered to the request with this token.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn token_result(&self, id: &Token) -> Result<Option<TokenAnswer>, Error> {
+        tokens::token(&self.connection, id)
+    }
+
+    /// Looks at every page and every rule of the file: `brevdue mailbox check`. Slow, and reads all of it.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] with the first finding.
+    pub fn check(&self) -> Result<(), Error> {
+        crate::check::check(&self.connection)
+    }
+
+    /// Several statements see one state of the file.
+    pub(crate) fn snapshot<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let result = read(&transaction);
+        transaction.rollback()?;
+        result
+    }
+}

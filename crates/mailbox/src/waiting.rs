@@ -1,0 +1,312 @@
+//! The waiting-mail file of one alias: sealed messages, in order of arrival, until the owner signs in. What is stored is
+//! ciphertext already; the file's own key is a second layer.
+//!
+//! A message is whole when its key wrap is there, which is written in the same commit as its last octets. What is not whole
+//! is dropped on open: nobody was told that it was kept.
+
+use crate::create::{create_file, remove_if_there, sync_parent, with_suffix};
+use crate::engine::{self, Access, Options};
+use crate::error::Error;
+use crate::schema::WAITING;
+use jiff::Timestamp;
+use model::limits::MESSAGE_BYTES_MAX;
+use model::{DeliveryId, MailboxId};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use vault::FileKey;
+
+/// Octets of one stored chunk of sealed body, and what is held of each delivery under way.
+const CHUNK_BYTES: usize = 128 * 1024;
+/// Octets of one sealed message: the message, and room for what sealing adds (a tag for each 64 KiB).
+const SEALED_BYTES_MAX: u64 = MESSAGE_BYTES_MAX + MESSAGE_BYTES_MAX / 1024 + 4096;
+/// Deliveries under way at once in one file; each holds a chunk in memory.
+const UNDER_WAY_MAX: usize = 64;
+/// Page cache, KiB: rows are written once and read once.
+const CACHE_KIB: u32 = 256;
+/// Octets of log that make a completed message worth a checkpoint.
+const LOG_BYTES_DUE: u64 = 4 * 1024 * 1024;
+
+/// The file, open; one per alias in one process.
+pub struct WaitingFile {
+    connection: Connection,
+    path: PathBuf,
+    under_way: HashMap<DeliveryId, UnderWay>,
+}
+
+/// A delivery whose body is coming.
+struct UnderWay {
+    received_at: Timestamp,
+    /// Its row, once a chunk was written.
+    row: Option<i64>,
+    chunks: u32,
+    size: u64,
+    held: Vec<u8>,
+}
+
+/// What begin found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// Push the body, then complete it.
+    New,
+    /// The delivery was completed before: there is nothing to do.
+    Already,
+}
+
+/// A message that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingMessage {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// The content key, wrapped for the owner.
+    pub wrap: Vec<u8>,
+    /// Octets of sealed body.
+    pub size: u64,
+    /// Chunks of sealed body: [`WaitingFile::read`] takes 0 to `chunks` - 1.
+    pub chunks: u32,
+}
+
+impl WaitingFile {
+    /// Opens the file, or makes it; drops deliveries that were not completed.
+    ///
+    /// # Errors
+    /// As [`crate::Writer::open`], but that a missing file is made.
+    pub fn open_or_create(path: &Path, key: &FileKey, mailbox: &MailboxId) -> Result<Self, Error> {
+        let options = Options { cache_kib: CACHE_KIB, ..Options::default() };
+        match Self::open_file(path, key, mailbox, &options) {
+            Err(Error::Missing) => {}
+            opened => return opened,
+        }
+        create_file(path, &key.raw_key(), &WAITING, &options, |connection| {
+            connection.execute("INSERT INTO waiting (one, mailbox) VALUES (1, ?1)", [&mailbox.as_bytes()[..]])?;
+            Ok(())
+        })?;
+        Self::open_file(path, key, mailbox, &options)
+    }
+
+    fn open_file(path: &Path, key: &FileKey, mailbox: &MailboxId, options: &Options) -> Result<Self, Error> {
+        let mut connection = engine::open(path, &key.raw_key(), options, Access::Write)?;
+        WAITING.migrate(&mut connection)?;
+        WAITING.check(&connection)?;
+        let found: Vec<u8> = connection.query_row("SELECT mailbox FROM waiting", [], |row| row.get(0))?;
+        if found != mailbox.as_bytes() {
+            return Err(Error::WrongMailbox(format!("waiting mail of another mailbox, expected {mailbox}")));
+        }
+        connection.execute("DELETE FROM delivery WHERE wrap IS NULL", [])?;
+        Ok(Self { connection, path: path.to_owned(), under_way: HashMap::new() })
+    }
+
+    /// Begins a delivery. One under way with the same id is dropped: its sender began again.
+    ///
+    /// # Errors
+    /// [`Error::LimitReached`] when too many are under way.
+    pub fn begin(&mut self, delivery: &DeliveryId, received_at: Timestamp) -> Result<Begun, Error> {
+        if self.known(delivery)? {
+            return Ok(Begun::Already);
+        }
+        self.discard(delivery)?;
+        if self.under_way.len() >= UNDER_WAY_MAX {
+            return Err(Error::LimitReached("deliveries under way"));
+        }
+        let fresh = UnderWay { received_at, row: None, chunks: 0, size: 0, held: Vec::new() };
+        self.under_way.insert(*delivery, fresh);
+        Ok(Begun::New)
+    }
+
+    /// The next octets of sealed body. Chunks are committed as they fill, without waiting for the disk: what makes them
+    /// durable is [`WaitingFile::complete`].
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDelivery`] when it was not begun, [`Error::TooBig`], [`Error::DiskFull`]; then discard it.
+    pub fn push(&mut self, delivery: &DeliveryId, mut bytes: &[u8]) -> Result<(), Error> {
+        let coming = self.under_way.get_mut(delivery).ok_or(Error::NoSuchDelivery)?;
+        coming.size = coming.size.saturating_add(bytes.len() as u64);
+        if coming.size > SEALED_BYTES_MAX {
+            return Err(Error::TooBig);
+        }
+        while !bytes.is_empty() {
+            let (now, rest) = bytes.split_at((CHUNK_BYTES - coming.held.len()).min(bytes.len()));
+            coming.held.extend_from_slice(now);
+            bytes = rest;
+            if coming.held.len() == CHUNK_BYTES {
+                self.connection.execute_batch("PRAGMA synchronous=NORMAL")?;
+                let written = write(&mut self.connection, delivery, coming, None);
+                self.connection.execute_batch("PRAGMA synchronous=FULL")?;
+                written?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is left of the body and the key wrap, and waits for the disk. With `synchronous=FULL` the log is synced
+    /// before COMMIT returns, and with it every chunk that was written to the log before.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDelivery`] when it was not begun, [`Error::DiskFull`]; then it is not kept.
+    pub fn complete(&mut self, delivery: &DeliveryId, wrap: &[u8]) -> Result<(), Error> {
+        let coming = self.under_way.get_mut(delivery).ok_or(Error::NoSuchDelivery)?;
+        write(&mut self.connection, delivery, coming, Some(wrap))?;
+        self.under_way.remove(delivery);
+        // The message is kept; a checkpoint that fails now fails again at the next one, by name.
+        let log = std::fs::metadata(with_suffix(&self.path, "-wal")).map_or(0, |meta| meta.len());
+        if log >= LOG_BYTES_DUE {
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
+        Ok(())
+    }
+
+    /// Drops a delivery that was begun and not completed; one that is not there is none.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn discard(&mut self, delivery: &DeliveryId) -> Result<(), Error> {
+        self.under_way.remove(delivery);
+        self.connection
+            .prepare_cached("DELETE FROM delivery WHERE delivery = ?1 AND wrap IS NULL")?
+            .execute([&delivery.as_bytes()[..]])?;
+        Ok(())
+    }
+
+    /// Whether the delivery was completed and still waits.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn known(&self, delivery: &DeliveryId) -> Result<bool, Error> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT 1 FROM delivery WHERE delivery = ?1 AND wrap IS NOT NULL")?;
+        Ok(statement.exists([&delivery.as_bytes()[..]])?)
+    }
+
+    /// The message that has waited longest.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn oldest(&self) -> Result<Option<WaitingMessage>, Error> {
+        let found = self
+            .connection
+            .prepare_cached(
+                "SELECT delivery, received_ms, wrap, size, chunks FROM delivery WHERE wrap IS NOT NULL ORDER BY id LIMIT 1",
+            )?
+            .query_row([], |row| {
+                let delivery: Vec<u8> = row.get(0)?;
+                Ok((delivery, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?, row.get(4)?))
+            })
+            .optional()?;
+        let Some((delivery, received_ms, wrap, size, chunks)) = found else { return Ok(None) };
+        Ok(Some(WaitingMessage {
+            delivery: DeliveryId::try_from(delivery.as_slice()).map_err(|error| Error::damaged(error.to_string()))?,
+            received_at: Timestamp::from_millisecond(received_ms).map_err(|_| Error::damaged("an impossible date"))?,
+            wrap,
+            size: u64::try_from(size).map_err(|_| Error::damaged("a negative size"))?,
+            chunks,
+        }))
+    }
+
+    /// A chunk of a message's sealed body, from 0; `None` after the last.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn read(&self, delivery: &DeliveryId, sequence: u32) -> Result<Option<Vec<u8>>, Error> {
+        let found = self
+            .connection
+            .prepare_cached(
+                "SELECT c.bytes FROM chunk c JOIN delivery d ON d.id = c.delivery \
+                 WHERE d.delivery = ?1 AND d.wrap IS NOT NULL AND c.sequence = ?2",
+            )?
+            .query_row(params![&delivery.as_bytes()[..], sequence], |row| row.get(0))
+            .optional()?;
+        Ok(found)
+    }
+
+    /// Removes a message, once it is in the mailbox. Durable on return.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn remove(&mut self, delivery: &DeliveryId) -> Result<(), Error> {
+        let mut statement = self.connection.prepare_cached("DELETE FROM delivery WHERE delivery = ?1")?;
+        statement.execute([&delivery.as_bytes()[..]])?;
+        Ok(())
+    }
+
+    /// Messages that wait.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn count(&self) -> Result<u64, Error> {
+        self.total("SELECT count(*) FROM delivery WHERE wrap IS NOT NULL")
+    }
+
+    /// Octets of sealed body that wait.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn bytes(&self) -> Result<u64, Error> {
+        self.total("SELECT coalesce(sum(size), 0) FROM delivery WHERE wrap IS NOT NULL")
+    }
+
+    /// Whether nothing waits and nothing is under way.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        Ok(self.under_way.is_empty() && self.total("SELECT count(*) FROM delivery")? == 0)
+    }
+
+    /// Closes the file and removes it with its log. A crash in between leaves either the file, without messages, or nothing
+    /// that would be taken for one.
+    ///
+    /// # Errors
+    /// [`Error::StillWaiting`] when it is not empty; then it stays as it is.
+    pub fn delete_file(self) -> Result<(), Error> {
+        if !self.is_empty()? {
+            return Err(Error::StillWaiting);
+        }
+        self.connection.close().map_err(|(_, error)| Error::from(error))?;
+        for suffix in ["", "-wal", "-shm"] {
+            remove_if_there(&with_suffix(&self.path, suffix))?;
+        }
+        sync_parent(&self.path)
+    }
+
+    fn total(&self, sql: &str) -> Result<u64, Error> {
+        let value: i64 = self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        u64::try_from(value).map_err(|_| Error::damaged("a negative total"))
+    }
+}
+
+/// Writes what is held of a delivery, and with a wrap completes it, in one commit; on an error nothing is written.
+fn write(
+    connection: &mut Connection,
+    delivery: &DeliveryId,
+    coming: &mut UnderWay,
+    wrap: Option<&[u8]>,
+) -> Result<(), Error> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let row = match coming.row {
+        Some(row) => row,
+        None => insert(&transaction, delivery, coming.received_at)?,
+    };
+    let mut chunks = coming.chunks;
+    if !coming.held.is_empty() {
+        transaction
+            .prepare_cached("INSERT INTO chunk (delivery, sequence, bytes) VALUES (?1, ?2, ?3)")?
+            .execute(params![row, chunks, &coming.held])?;
+        chunks += 1;
+    }
+    transaction
+        .prepare_cached("UPDATE delivery SET size = ?2, chunks = ?3, wrap = ?4 WHERE id = ?1")?
+        .execute(params![row, coming.size as i64, chunks, wrap])?;
+    transaction.commit()?;
+    (coming.row, coming.chunks) = (Some(row), chunks);
+    coming.held.clear();
+    Ok(())
+}
+
+fn insert(transaction: &Transaction<'_>, delivery: &DeliveryId, received_at: Timestamp) -> Result<i64, Error> {
+    let row = transaction
+        .prepare_cached("INSERT INTO delivery (delivery, received_ms, size, chunks) VALUES (?1, ?2, 0, 0)")?
+        .insert(params![&delivery.as_bytes()[..], received_at.as_millisecond()])?;
+    Ok(row)
+}

@@ -1,0 +1,185 @@
+//! The one writing connection of a mailbox: batches of operations that commit together, each undone alone if it fails.
+//!
+//! Invariants: one `Writer` per file in one process; counters that live here (MODSEQ, content ids) only grow, also over a
+//! rollback, and start above everything that the file holds.
+
+use crate::engine::{self, Access, Clock, Options};
+use crate::error::Error;
+use crate::keywords::KeywordMap;
+use crate::schema::MAILBOX;
+use crate::types::Change;
+use model::{MailboxId, ModSeq};
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use vault::MailboxKey;
+
+/// The one writing connection.
+pub struct Writer {
+    pub(crate) connection: Connection,
+    pub(crate) path: PathBuf,
+    counters: Counters,
+    clock: Clock,
+}
+
+/// What the writer remembers between operations.
+pub(crate) struct Counters {
+    /// The highest MODSEQ given out.
+    modseq: i64,
+    /// The highest content id given out.
+    content: i64,
+    /// `None`: read it when it is asked for.
+    pub(crate) keywords: Option<KeywordMap>,
+    /// Deliveries and tokens noted since old ones were dropped.
+    pub(crate) noted: u32,
+}
+
+impl Writer {
+    /// Opens the file for writing, brings its schema up to date and checks it, and gives up uploads that were left over.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::WrongKey`], [`Error::WrongMailbox`], [`Error::NewerSchema`], [`Error::SchemaDiffers`],
+    /// [`Error::Damaged`], [`Error::NoCipher`].
+    pub fn open(path: &Path, key: &MailboxKey, id: &MailboxId, options: &Options) -> Result<Self, Error> {
+        let mut connection = engine::open(path, &key.raw_key(), options, Access::Write)?;
+        MAILBOX.migrate(&mut connection)?;
+        MAILBOX.check(&connection)?;
+        check_id(&connection, id)?;
+        crate::staging::give_up_all(&connection)?;
+        let counters = Counters::read(&connection)?;
+        Ok(Self { connection, path: path.to_owned(), counters, clock: options.clock })
+    }
+
+    /// Begins a batch; nobody else may write until it ends. Dropping it undoes it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another connection writes.
+    pub fn batch(&mut self) -> Result<Batch<'_>, Error> {
+        run(&self.connection, "BEGIN IMMEDIATE")?;
+        Ok(Batch { writer: self, changes: Vec::new(), done: false })
+    }
+}
+
+impl Counters {
+    fn read(connection: &Connection) -> Result<Self, Error> {
+        let modseq = "SELECT max((SELECT modseq FROM mailbox), (SELECT coalesce(max(highest_modseq), 0) FROM folder), \
+                      (SELECT coalesce(max(id), 0) FROM email))";
+        Ok(Self {
+            modseq: connection.query_row(modseq, [], |row| row.get(0))?,
+            content: connection.query_row("SELECT coalesce(max(id), 0) FROM content", [], |row| row.get(0))?,
+            keywords: None,
+            noted: 0,
+        })
+    }
+
+    /// The next MODSEQ: higher than every one before it in this mailbox.
+    pub(crate) fn next_modseq(&mut self) -> Result<ModSeq, Error> {
+        self.modseq = self.modseq.checked_add(1).ok_or(Error::LimitReached("mod-sequences"))?;
+        ModSeq::new(self.modseq as u64).ok_or(Error::LimitReached("mod-sequences"))
+    }
+
+    /// The highest MODSEQ given out so far.
+    pub(crate) const fn modseq(&self) -> i64 {
+        self.modseq
+    }
+
+    /// The next content id; never used before while this writer lives, so that a reader's cursor cannot meet another content.
+    pub(crate) fn next_content(&mut self) -> Result<i64, Error> {
+        self.content += 1;
+        if self.content >= crate::content::CONTENT_IDS_MAX {
+            Err(Error::LimitReached("contents"))
+        } else {
+            Ok(self.content)
+        }
+    }
+}
+
+/// Operations that become durable together.
+pub struct Batch<'w> {
+    writer: &'w mut Writer,
+    changes: Vec<Change>,
+    done: bool,
+}
+
+impl Batch<'_> {
+    /// Runs one operation in a savepoint: an error undoes it alone.
+    ///
+    /// # Errors
+    /// The operation's own, or [`Error::Undone`] when an earlier failure (a full disk) made the engine undo the batch.
+    pub fn run<T>(&mut self, operation: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let connection = &self.writer.connection;
+        if connection.is_autocommit() {
+            return Err(Error::Undone);
+        }
+        run(connection, "SAVEPOINT operation")?;
+        let before = self.changes.len();
+        let counters = &mut self.writer.counters;
+        let mut tx = Tx { connection, counters, changes: &mut self.changes, clock: self.writer.clock };
+        let result = operation(&mut tx).and_then(|value| {
+            run(connection, "RELEASE operation")?;
+            Ok(value)
+        });
+        if result.is_err() {
+            self.changes.truncate(before);
+            self.writer.counters.keywords = None;
+            if !connection.is_autocommit() {
+                run(connection, "ROLLBACK TO operation")?;
+                run(connection, "RELEASE operation")?;
+            }
+        }
+        result
+    }
+
+    /// Makes the batch durable and answers its changes in order.
+    ///
+    /// With `synchronous=FULL` the commit record and everything before it in the log are synced before COMMIT returns, so
+    /// that a power cut right after the answer loses nothing.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`] and the like: nothing of the batch was kept.
+    pub fn commit(mut self) -> Result<Vec<Change>, Error> {
+        if self.writer.connection.is_autocommit() {
+            return Err(Error::Undone);
+        }
+        run(&self.writer.connection, "COMMIT")?;
+        self.done = true;
+        Ok(std::mem::take(&mut self.changes))
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        self.writer.counters.keywords = None;
+        if !self.writer.connection.is_autocommit() {
+            // If even this fails, the transaction stays open, the next BEGIN fails, and nothing was acknowledged.
+            let _ = run(&self.writer.connection, "ROLLBACK");
+        }
+    }
+}
+
+/// One operation's view of the mailbox; the operations are methods in the modules that are named after them.
+pub struct Tx<'t> {
+    pub(crate) connection: &'t Connection,
+    pub(crate) counters: &'t mut Counters,
+    pub(crate) changes: &'t mut Vec<Change>,
+    pub(crate) clock: Clock,
+}
+
+/// Refuses a file that holds another mailbox.
+pub(crate) fn check_id(connection: &Connection, id: &MailboxId) -> Result<(), Error> {
+    let found: Vec<u8> = connection.query_row("SELECT id FROM mailbox", [], |row| row.get(0))?;
+    if found == id.as_bytes() {
+        return Ok(());
+    }
+    let found =
+        MailboxId::try_from(found.as_slice()).map_err(|_| Error::damaged("the mailbox id has a wrong length"))?;
+    Err(Error::WrongMailbox(format!("it holds {found}, expected {id}")))
+}
+
+/// A statement without parameters or rows, from the cache.
+fn run(connection: &Connection, sql: &str) -> Result<(), Error> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
