@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up: generous, because the machine may be busy; never a measurement.
 pub const DEADLINE: Duration = Duration::from_secs(90);
+/// Between two questions: short against the deadline, long against the work of asking.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Asks again and again until there is an answer; panics with `what` at the deadline.

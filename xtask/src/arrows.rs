@@ -35,7 +35,9 @@ const BORDERS: &[(&str, &[&str])] = &[
 pub fn check(tree: &Tree) -> Vec<String> {
     let mut findings = Vec::new();
     for (name, text) in tree.ending(&["Cargo.toml"]) {
-        let Some(krate) = name.strip_prefix("crates/").and_then(|rest| rest.strip_suffix("/Cargo.toml")) else { continue };
+        let Some(krate) = name.strip_prefix("crates/").and_then(|rest| rest.strip_suffix("/Cargo.toml")) else {
+            continue;
+        };
         let Ok(manifest) = text.parse::<toml::Table>() else {
             findings.push(format!("{name}: is not TOML"));
             continue;

@@ -68,13 +68,15 @@ fn paths(tree: &Tree, name: &str, text: &str, patterns: &Patterns, findings: &mu
 fn symbols(tree: &Tree, name: &str, text: &str, patterns: &Patterns, findings: &mut Vec<String>) {
     for found in patterns.symbol.captures_iter(text) {
         let folder = format!("crates/{}/src/", found[1].replace('_', "-"));
-        let sources: Vec<(&String, &String)> = tree.files.iter().filter(|(file, _)| file.starts_with(&folder)).collect();
+        let sources: Vec<(&String, &String)> =
+            tree.files.iter().filter(|(file, _)| file.starts_with(&folder)).collect();
         if sources.is_empty() {
             continue;
         }
         for segment in found[2].split("::").filter(|segment| !segment.is_empty()) {
             let word = Regex::new(&format!(r"\b{}\b", regex::escape(segment)));
-            let known = word.is_ok_and(|word| sources.iter().any(|(file, text)| word.is_match(file) || word.is_match(text)));
+            let known =
+                word.is_ok_and(|word| sources.iter().any(|(file, text)| word.is_match(file) || word.is_match(text)));
             if !known {
                 findings.push(format!("{name}: names {}{}, but {segment} is not in {folder}", &found[1], &found[2]));
             }

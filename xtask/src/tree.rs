@@ -16,10 +16,8 @@ impl Tree {
         let root = output("git", &["rev-parse", "--show-toplevel"])?;
         std::env::set_current_dir(root.trim())?;
         let names = output("git", &["ls-files", "--cached", "--others", "--exclude-standard"])?;
-        let files = names
-            .lines()
-            .filter_map(|name| Some((name.to_owned(), std::fs::read_to_string(name).ok()?)))
-            .collect();
+        let files =
+            names.lines().filter_map(|name| Some((name.to_owned(), std::fs::read_to_string(name).ok()?))).collect();
         Ok(Self { files })
     }
 
