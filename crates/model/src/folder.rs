@@ -47,7 +47,8 @@ impl FolderName {
             return Err(FolderNameError::EmptyLevel);
         }
         let name: String = name.nfc().collect();
-        let (first, rest) = name.split_once(SEPARATOR).map_or((name.as_str(), None), |(first, rest)| (first, Some(rest)));
+        let (first, rest) =
+            name.split_once(SEPARATOR).map_or((name.as_str(), None), |(first, rest)| (first, Some(rest)));
         if !first.eq_ignore_ascii_case(INBOX) {
             return Ok(Self(name));
         }
