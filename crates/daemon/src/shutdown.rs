@@ -79,6 +79,7 @@ mod tests {
     use super::*;
     use std::future::pending;
 
+    /// What the configuration has by default.
     const LIMIT: Duration = Duration::from_secs(25);
 
     #[tokio::test(start_paused = true)]
