@@ -1,7 +1,7 @@
 //! One message's delivery to the primaries of its recipients, from RCPT to the commit. Knows nothing of SMTP.
 //!
-//! Invariants: nothing is committed anywhere before every node has the whole text. [`Delivery::finish`] says yes only when
-//! every recipient is on stable storage. Memory: one frame of text for each node, and the text itself while it is small.
+//! Invariants: nothing is committed anywhere before every node was sent the whole text, and nothing more once a node failed.
+//! [`Delivery::finish`] says yes only when every recipient is on stable storage. Memory: one frame of text for each node, and the text itself while it is small.
 
 mod body;
 mod link;
@@ -156,7 +156,7 @@ impl Delivery {
             }
         };
         let committed = outcomes.values().filter(|outcome| is_committed(**outcome)).count();
-        let undelivered = (committed < recipients).then(|| why(&outcomes, recipients));
+        let undelivered = (committed < recipients).then(|| why(&outcomes));
         Report { committed, recipients, size, undelivered }
     }
 
@@ -168,7 +168,9 @@ impl Delivery {
         }
         *size = body.size();
         let replay: Option<&[Bytes]> = body.replay();
-        // First everybody has the whole text, then anybody commits: a node that is gone then costs nobody a second copy.
+        // One reply speaks for all recipients: when one fails, the sender tries all of them again, and who has the message
+        // already has it twice then. So first every node is to have the whole text, and then they commit one after the
+        // other, so that a failure stops those that have not.
         let deadline = Instant::now() + self.patience.settle / 2;
         for share in &mut self.shares {
             if !share.make_ready(replay, deadline).await {
@@ -177,8 +179,17 @@ impl Delivery {
         }
         let deadline = Instant::now() + self.patience.settle;
         let size = body.size();
-        let commits = self.shares.iter_mut().map(|share| share.commit(size, replay, deadline));
-        Ok(futures_util::future::join_all(commits).await.into_iter().flatten().collect())
+        let mut outcomes = Outcomes::new();
+        for share in &mut self.shares {
+            let recipients = share.recipients.len();
+            let committed = share.commit(size, replay, deadline).await;
+            let all = committed.values().filter(|outcome| is_committed(**outcome)).count() == recipients;
+            outcomes.extend(committed);
+            if !all {
+                break;
+            }
+        }
+        Ok(outcomes)
     }
 }
 
@@ -193,15 +204,13 @@ async fn send(shares: &mut [Share], frame: &Frame, replayable: bool) -> Result<(
     Ok(())
 }
 
-/// The reason of those who failed when they share one.
-fn why(outcomes: &Outcomes, recipients: usize) -> Undelivered {
-    let failed = || outcomes.values().filter(|outcome| !is_committed(**outcome));
-    let all = |of: Outcome| outcomes.len() == recipients && failed().all(|outcome| *outcome == of);
-    if all(Outcome::NoRoom) {
-        Undelivered::NoRoom
-    } else if all(Outcome::DiskFull) {
-        Undelivered::DiskFull
-    } else {
-        Undelivered::Unavailable
+/// The reason of those who failed when they share one; who is missing was not tried, or nothing is known of them.
+fn why(outcomes: &Outcomes) -> Undelivered {
+    let mut failed = outcomes.values().filter(|outcome| !is_committed(**outcome));
+    let first = failed.next();
+    match first {
+        Some(Outcome::NoRoom) if failed.all(|outcome| Some(outcome) == first) => Undelivered::NoRoom,
+        Some(Outcome::DiskFull) if failed.all(|outcome| Some(outcome) == first) => Undelivered::DiskFull,
+        Some(_) | None => Undelivered::Unavailable,
     }
 }

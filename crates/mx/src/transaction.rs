@@ -1,6 +1,6 @@
 //! One SMTP transaction: MAIL opens it, each RCPT asks for a recipient, the text goes to the nodes, the end is a reply.
 
-use crate::deliver::{Delivery, Report};
+use crate::deliver::{Delivery, Report, Undelivered};
 use crate::trace::{self, Peer};
 use crate::{Mx, answers, metrics as names, recipient};
 use message::trace::HopCounter;
@@ -20,7 +20,7 @@ impl Fault {
     const fn reply(self) -> Reply {
         match self {
             Self::Loop => answers::LOOP,
-            Self::NodeLost => answers::UNAVAILABLE,
+            Self::NodeLost => answers::for_undelivered(Undelivered::Unavailable),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! `C:` is a line from the client, `c:` the same without its CRLF, `C*n:` n times; escapes are Rust's. What follows is what
 //! the session does: `S:` a reply line, `E:` an event. `# whole` as the first line: what matters is what came together.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use smtp::session::answers;
 use smtp::{Config, Event, Path, Reply, Session};
 use std::fs;

@@ -5,6 +5,7 @@ use crate::limits::FRAMES_QUEUED_MAX;
 use crate::nodes::NodeRpc;
 use crate::patience::Patience;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use model::limits::CREDIT_BYTES;
 use model::{DeliveryId, MailboxId};
 use std::time::Duration;
@@ -96,6 +97,17 @@ impl Link {
         self.spend(data.len() as u64).await?;
         self.sealed_bytes += data.len() as u64;
         self.send(Step::Sealed(Sealed { data })).await
+    }
+
+    /// Whether the node has not hung up, as far as is known without waiting.
+    pub(super) fn is_alive(&mut self) -> bool {
+        loop {
+            match self.reply().now_or_never() {
+                None => return true,
+                Some(Ok(Some(Answer::Credit(octets)))) => self.credit = self.credit.saturating_add(octets),
+                Some(Ok(Some(Answer::Admission(_) | Answer::Committed(_)) | None) | Err(_)) => return false,
+            }
+        }
     }
 
     /// Sends the wraps and asks for the commit; `answered` is called with each recipient's outcome as it comes.

@@ -119,6 +119,9 @@ impl Share {
     /// Makes sure that the node has the whole text, sending it again if it broke off, until `deadline`; whether it has.
     pub(super) async fn make_ready(&mut self, replay: Option<&[Bytes]>, deadline: Instant) -> bool {
         let mut pause = Pause::new(deadline);
+        if self.link.as_mut().is_some_and(|link| !link.is_alive()) {
+            self.lose(&LinkError::Closed);
+        }
         while self.link.is_none() {
             let Some(replay) = replay else { return false };
             if let Err(error) = self.send_again(replay).await {

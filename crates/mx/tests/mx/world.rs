@@ -1,0 +1,211 @@
+//! A directory, two scripted nodes and an MX, with a CA of their own.
+
+use crate::client::Client;
+use crate::node::{ScriptedNode, Stored};
+use daemon::accept::Acceptor;
+use daemon::limits::Limit;
+use daemon::tls::Internal;
+use daemon::{ca, config, tls};
+use directory::{Catalogue, DirectoryClient};
+use jiff::Timestamp;
+use model::{Domain, MailboxId, Role};
+use mx::{Mx, Parts, Patience};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use tokio_util::sync::CancellationToken;
+use vault::sealing::{PrivateKey, PublicKey};
+use wire::directory::{AddAliasRequest, Credential, CredentialKind, NodeInfo};
+
+/// Octets of a message: small, so that tests of it are.
+pub const SIZE_MAX: u64 = 4 * 1024 * 1024;
+/// When everything happens.
+pub const NOW: &str = "2026-02-03T04:05:06Z";
+
+pub struct World {
+    dir: TempDir,
+    pub mx: SocketAddr,
+    pub nodes: [ScriptedNode; 2],
+    pub shutdown: CancellationToken,
+    pub served: JoinHandle<()>,
+    directory: CancellationToken,
+    directory_served: JoinHandle<()>,
+    node_stops: Vec<CancellationToken>,
+}
+
+/// Who is who: name, mailbox, node. `ann` and `bea` are on the first node, `cay` and `dan` on the second.
+pub const PEOPLE: [(&str, u8, usize); 5] =
+    [("ann", 1, 0), ("bea", 2, 0), ("cay", 3, 1), ("dan", 4, 1), ("postmaster@mx", 5, 0)];
+
+pub fn mailbox(name: &str) -> MailboxId {
+    let (_, number, _) = PEOPLE.into_iter().find(|(of, ..)| *of == name).unwrap();
+    MailboxId::from_bytes([number; 12])
+}
+
+/// Gives up soon where a test has something fail for good.
+pub fn patience() -> Patience {
+    Patience { settle: Duration::from_secs(2), ..Patience::default() }
+}
+
+fn issue(dir: &Path, role: Role) -> Internal {
+    let stem = dir.join(role.name());
+    if !stem.with_extension("crt").exists() {
+        ca::issue(&dir.join("ca"), role, &[], &stem, Timestamp::now()).unwrap();
+    }
+    let files = config::Internal {
+        ca: dir.join("ca").join(ca::CERT_FILE),
+        cert: stem.with_extension("crt"),
+        key: stem.with_extension("key"),
+    };
+    Internal::load(&files, role).unwrap()
+}
+
+async fn loopback() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+fn credential(id: u8, kind: CredentialKind) -> Credential {
+    let (id, label) = (format!("{id:016x}"), format!("label {id}"));
+    Credential { id, label, kind: kind.into(), wrapped_key: vec![1; 77].into(), created_ms: 0 }
+}
+
+async fn add_alias(admin: &DirectoryClient, person: (&str, u8, usize), key: &PublicKey) {
+    let (name, number, node) = person;
+    let address = if name.contains('@') { format!("{name}.example.com") } else { format!("{name}@example.com") };
+    let request = AddAliasRequest {
+        address,
+        account: String::new(),
+        mailbox_id: mailbox(name).to_string(),
+        sealing_public_key: key.to_bytes().into(),
+        wrapped_sealing_key: vec![1; 90].into(),
+        credentials: vec![
+            credential(number, CredentialKind::Generated),
+            credential(number + 100, CredentialKind::Recovery),
+        ],
+        node_id: format!("node-{node}"),
+    };
+    admin.add_alias(request).await.unwrap();
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::with(patience()).await
+    }
+
+    pub async fn with(patience: Patience) -> Self {
+        let (listener, mx) = loopback().await;
+        Self::on(listener, mx, patience).await
+    }
+
+    pub async fn on(listener: TcpListener, at: SocketAddr, patience: Patience) -> Self {
+        tls::install_provider();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        ca::create(&path.join("ca"), Timestamp::now()).unwrap();
+        let public = ca::public_self_signed(&["mx.example.com"], &path.join("public"), Timestamp::now()).unwrap();
+        let (directory_at, directory, directory_served) = start_directory(path).await;
+        let admin = DirectoryClient::connect(&directory_at.to_string(), issue(path, Role::Admin).client).unwrap();
+        let (nodes, node_stops) = start_nodes(path, &admin).await;
+        let internal = issue(path, Role::Mx).client;
+        let parts = Parts {
+            session: smtp::Config {
+                hostname: "mx.example.com".into(),
+                size_max: SIZE_MAX,
+                recipients_max: 100,
+                starttls: true,
+            },
+            directory: DirectoryClient::connect(&directory_at.to_string(), Arc::clone(&internal)).unwrap(),
+            internal,
+            public: tls::public_server(&public.cert, &public.key).unwrap(),
+            patience,
+            clock: Arc::new(NOW.parse::<Timestamp>().unwrap()),
+        };
+        let shutdown = CancellationToken::new();
+        let until = shutdown.clone();
+        let served = tokio::spawn(async move {
+            let acceptor = Acceptor::new(listener, Limit::new("mx", 100), None);
+            Arc::new(Mx::new(parts)).serve(acceptor, &until).await;
+        });
+        Self { dir, mx: at, nodes, shutdown, served, directory, directory_served, node_stops }
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::greeted(self.mx).await
+    }
+
+    pub fn open(&self, names: &[&str]) {
+        for name in names {
+            let (_, _, node) = PEOPLE.into_iter().find(|(of, ..)| of == name).unwrap();
+            self.nodes[node].state.lock().unwrap().open.push(mailbox(name));
+        }
+    }
+
+    /// Everything that is stored, by mailbox.
+    pub fn stored(&self) -> Vec<Stored> {
+        let mut stored: Vec<_> = self.nodes.iter().flat_map(ScriptedNode::stored).collect();
+        stored.sort_by_key(|stored| stored.mailbox);
+        stored
+    }
+
+    pub fn public_roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        let file: PathBuf = self.dir.path().join("public.crt");
+        roots.add(CertificateDer::from_pem_file(file).unwrap()).unwrap();
+        roots
+    }
+
+    pub async fn stop_directory(&mut self) {
+        self.directory.cancel();
+        (&mut self.directory_served).await.unwrap();
+    }
+
+    pub fn stop_node(&self, node: usize) {
+        self.node_stops[node].cancel();
+    }
+}
+
+async fn start_directory(path: &Path) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+    let catalogue = Arc::new(Catalogue::open(&path.join("catalogue.db")).await.unwrap());
+    let (listener, at) = loopback().await;
+    let stop = CancellationToken::new();
+    let serving = directory::server::serve(catalogue, listener, issue(path, Role::Directory).server, stop.clone());
+    (at, stop, tokio::spawn(async move { serving.await.unwrap() }))
+}
+
+async fn start_nodes(path: &Path, admin: &DirectoryClient) -> ([ScriptedNode; 2], Vec<CancellationToken>) {
+    let mut keys = [HashMap::new(), HashMap::new()];
+    let pairs = PEOPLE.map(|person| (person, PrivateKey::generate().unwrap()));
+    let mut public = Vec::new();
+    for (person, (private, key)) in pairs {
+        keys[person.2].insert(mailbox(person.0), private);
+        public.push((person, key));
+    }
+    let nodes = keys.map(ScriptedNode::new);
+    let mut stops = Vec::new();
+    for (number, node) in nodes.iter().enumerate() {
+        let (listener, at) = loopback().await;
+        let (tls, stop) = (issue(path, Role::Node).server, CancellationToken::new());
+        let routes = wire::grpc::node_routes(node.clone());
+        tokio::spawn(wire::grpc::serve(listener, tls, routes, stop.clone().cancelled_owned()));
+        stops.push(stop);
+        let (id, grpc_endpoint) = (format!("node-{number}"), at.to_string());
+        let session_endpoints = vec![grpc_endpoint.clone()];
+        admin.register_node(NodeInfo { id, session_endpoints, grpc_endpoint }).await.unwrap();
+    }
+    for domain in ["example.com", "mx.example.com"] {
+        admin.add_domain(&domain.parse::<Domain>().unwrap()).await.unwrap();
+    }
+    for (person, key) in &public {
+        add_alias(admin, *person, key).await;
+    }
+    (nodes, stops)
+}
