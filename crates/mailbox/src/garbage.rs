@@ -41,7 +41,10 @@ impl Writer {
         let free: i64 = self.connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
         let surplus = (free - FREE_PAGES_KEPT).min(PAGES_RETURNED_PER_CALL);
         if surplus > 0 {
-            self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({surplus})"))?;
+            // Each step of the statement frees one page.
+            let mut statement = self.connection.prepare(&format!("PRAGMA incremental_vacuum({surplus})"))?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
         }
         Ok(())
     }

@@ -66,6 +66,8 @@ pub struct WaitingMessage {
     pub size: u64,
     /// Chunks of sealed body: [`WaitingFile::read`] takes 0 to `chunks` - 1.
     pub chunks: u32,
+    /// Its place in the order of arrival.
+    pub(crate) row: i64,
 }
 
 impl WaitingFile {
@@ -184,23 +186,34 @@ impl WaitingFile {
     /// # Errors
     /// [`Error::Damaged`].
     pub fn oldest(&self) -> Result<Option<WaitingMessage>, Error> {
+        self.next_after(None)
+    }
+
+    /// The message that arrived next after this one, which may be gone by now: how to walk past one that does not open.
+    /// `None` asks for the oldest.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn next_after(&self, before: Option<&WaitingMessage>) -> Result<Option<WaitingMessage>, Error> {
         let found = self
             .connection
             .prepare_cached(
-                "SELECT delivery, received_ms, wrap, size, chunks FROM delivery WHERE wrap IS NOT NULL ORDER BY id LIMIT 1",
+                "SELECT delivery, received_ms, wrap, size, chunks, id FROM delivery WHERE wrap IS NOT NULL AND id > ?1 \
+                 ORDER BY id LIMIT 1",
             )?
-            .query_row([], |row| {
+            .query_row([before.map_or(0, |before| before.row)], |row| {
                 let delivery: Vec<u8> = row.get(0)?;
-                Ok((delivery, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?, row.get(4)?))
+                Ok((delivery, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?, row.get(4)?, row.get(5)?))
             })
             .optional()?;
-        let Some((delivery, received_ms, wrap, size, chunks)) = found else { return Ok(None) };
+        let Some((delivery, received_ms, wrap, size, chunks, row)) = found else { return Ok(None) };
         Ok(Some(WaitingMessage {
             delivery: DeliveryId::try_from(delivery.as_slice()).map_err(|error| Error::damaged(error.to_string()))?,
             received_at: Timestamp::from_millisecond(received_ms).map_err(|_| Error::damaged("an impossible date"))?,
             wrap,
             size: u64::try_from(size).map_err(|_| Error::damaged("a negative size"))?,
             chunks,
+            row,
         }))
     }
 

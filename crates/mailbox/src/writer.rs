@@ -129,6 +129,11 @@ impl Batch<'_> {
         result
     }
 
+    /// How many changes there are so far: tells which operation made which of those that [`Batch::commit`] answers.
+    pub fn changes(&self) -> usize {
+        self.changes.len()
+    }
+
     /// Makes the batch durable and answers its changes in order.
     ///
     /// With `synchronous=FULL` the commit record and everything before it in the log are synced before COMMIT returns, so
