@@ -30,6 +30,11 @@ impl MailboxKey {
         self.0.hex()
     }
 
+    /// Whether it is the same key, in a time that does not tell where they differ.
+    pub fn same(&self, other: &Self) -> bool {
+        crate::primitives::equal(self.0.expose(), other.0.expose())
+    }
+
     pub(crate) fn secret(&self) -> &Secret32 {
         &self.0
     }

@@ -43,6 +43,8 @@ fn raw_keys_are_hex_and_a_copy_is_the_same_key() {
     bytes[0] = 0x01;
     let key = vault::MailboxKey::from_bytes(bytes);
     let copy = key.try_clone();
+    assert!(key.same(&copy));
+    assert!(!key.same(&vault::MailboxKey::generate().unwrap()));
     assert_eq!(key.raw_key().as_str(), format!("01{}", "ab".repeat(31)));
     drop(key);
     assert_eq!(copy.raw_key().as_str(), format!("01{}", "ab".repeat(31)));

@@ -1,0 +1,170 @@
+//! Answers that came in several frames, put together. The node cuts long ones so that no frame is over its limit.
+
+use crate::ClientError;
+use model::UidSet;
+use wire::convert::{uid_runs, uid_set};
+use wire::session::server_frame::Body;
+use wire::session::{Copied, Expunged, FolderStatus, Folders, Found, Selected, Stored, UidRuns};
+
+type Frames<'a> = &'a mut dyn Iterator<Item = Body>;
+
+const UNEXPECTED: ClientError = ClientError::Protocol("a frame of another verb");
+const NOTHING: ClientError = ClientError::Protocol("an answer without a frame");
+
+/// Runs of one set over several frames.
+#[derive(Default)]
+struct Runs(UidSet);
+
+impl Runs {
+    fn add(&mut self, runs: Option<&UidRuns>) -> Result<(), ClientError> {
+        if runs.is_some() {
+            self.0 = self.0.union(&uid_set(runs)?);
+        }
+        Ok(())
+    }
+
+    fn field(&self) -> Option<UidRuns> {
+        uid_runs(&self.0)
+    }
+}
+
+/// LIST.
+pub(crate) fn folders(frames: Frames<'_>) -> Result<Folders, ClientError> {
+    let mut all = Folders::default();
+    for frame in frames {
+        let Body::Folders(some) = frame else { return Err(UNEXPECTED) };
+        all.folders.extend(some.folders);
+        all.subscribed_only.extend(some.subscribed_only);
+    }
+    Ok(all)
+}
+
+/// SELECT.
+pub(crate) fn selected(frames: impl Iterator<Item = Body>) -> Result<Selected, ClientError> {
+    let mut all: Option<Selected> = None;
+    let (mut uids, mut recent, mut vanished) = (Runs::default(), Runs::default(), Runs::default());
+    for frame in frames {
+        let Body::Selected(some) = frame else { return Err(UNEXPECTED) };
+        uids.add(some.uids.as_ref())?;
+        recent.add(some.recent.as_ref())?;
+        vanished.add(some.vanished.as_ref())?;
+        match &mut all {
+            None => all = Some(some),
+            Some(all) => {
+                all.changed.extend(some.changed);
+                all.keywords.extend(some.keywords);
+            }
+        }
+    }
+    let all = all.ok_or(NOTHING)?;
+    Ok(Selected { uids: uids.field(), recent: recent.field(), vanished: vanished.field(), ..all })
+}
+
+/// STORE.
+pub(crate) fn stored(frames: Frames<'_>) -> Result<Stored, ClientError> {
+    let (mut all, mut modified) = (Stored::default(), Runs::default());
+    for frame in frames {
+        let Body::Stored(some) = frame else { return Err(UNEXPECTED) };
+        modified.add(some.modified.as_ref())?;
+        all.messages.extend(some.messages);
+        all.highest_modseq = all.highest_modseq.max(some.highest_modseq);
+    }
+    Ok(Stored { modified: modified.field(), ..all })
+}
+
+/// COPY and MOVE.
+pub(crate) fn copied(frames: Frames<'_>) -> Result<Copied, ClientError> {
+    let mut all: Option<Copied> = None;
+    for frame in frames {
+        let Body::Copied(some) = frame else { return Err(UNEXPECTED) };
+        match &mut all {
+            None => all = Some(some),
+            Some(all) => {
+                all.from.extend(some.from);
+                all.to.extend(some.to);
+                all.highest_modseq = all.highest_modseq.max(some.highest_modseq);
+            }
+        }
+    }
+    all.filter(|all| all.from.len() == all.to.len()).ok_or(NOTHING)
+}
+
+/// EXPUNGE.
+pub(crate) fn expunged(frames: Frames<'_>) -> Result<Expunged, ClientError> {
+    let (mut uids, mut highest_modseq) = (Runs::default(), 0);
+    for frame in frames {
+        let Body::Expunged(some) = frame else { return Err(UNEXPECTED) };
+        uids.add(some.uids.as_ref())?;
+        highest_modseq = highest_modseq.max(some.highest_modseq);
+    }
+    Ok(Expunged { uids: uids.field(), highest_modseq })
+}
+
+/// SEARCH.
+pub(crate) fn found(all: &Found, some: &Found) -> Result<Found, ClientError> {
+    let uids = uid_set(all.uids.as_ref())?.union(&uid_set(some.uids.as_ref())?);
+    Ok(Found { uids: uid_runs(&uids), highest_modseq: all.highest_modseq.max(some.highest_modseq) })
+}
+
+/// STATUS.
+pub(crate) fn status(frames: Frames<'_>) -> Result<FolderStatus, ClientError> {
+    match frames.next() {
+        Some(Body::FolderStatus(status)) => Ok(status),
+        Some(_) => Err(UNEXPECTED),
+        None => Err(NOTHING),
+    }
+}
+
+/// An answer that says only that it is done.
+pub(crate) fn done(frames: Frames<'_>) -> Result<(), ClientError> {
+    match frames.next() {
+        Some(Body::Done(_)) => Ok(()),
+        Some(_) => Err(UNEXPECTED),
+        None => Err(NOTHING),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::session::FlagChange;
+
+    fn runs(bounds: &[u32]) -> Option<UidRuns> {
+        Some(UidRuns { bounds: bounds.to_vec() })
+    }
+
+    #[test]
+    fn a_long_select_comes_together() {
+        let head = Selected { folder: 3, uid_validity: 4, uid_next: 900, highest_modseq: 50, ..Selected::default() };
+        let frames = [
+            Selected { uids: runs(&[1, 5]), keywords: vec!["a".to_owned()], ..head.clone() },
+            Selected { uids: runs(&[7, 800]), ..head.clone() },
+            Selected { recent: runs(&[800, 800]), ..head.clone() },
+            Selected { changed: vec![FlagChange { uid: 7, ..FlagChange::default() }], ..head.clone() },
+        ];
+        let all = selected(frames.into_iter().map(Body::Selected)).unwrap();
+        let want = Selected {
+            uids: runs(&[1, 5, 7, 800]),
+            recent: runs(&[800, 800]),
+            keywords: vec!["a".to_owned()],
+            changed: vec![FlagChange { uid: 7, ..FlagChange::default() }],
+            ..head
+        };
+        assert_eq!(all, want);
+    }
+
+    #[test]
+    fn what_does_not_belong_is_refused() {
+        let stranger = || [Body::Found(Found::default())].into_iter();
+        assert_eq!(selected(stranger()), Err(UNEXPECTED));
+        assert_eq!(folders(&mut stranger()), Err(UNEXPECTED));
+        assert_eq!(stored(&mut stranger()), Err(UNEXPECTED));
+        assert_eq!(copied(&mut stranger()), Err(UNEXPECTED));
+        assert_eq!(expunged(&mut stranger()), Err(UNEXPECTED));
+        assert_eq!(done(&mut stranger()), Err(UNEXPECTED));
+        assert_eq!(status(&mut stranger()), Err(UNEXPECTED));
+        assert_eq!(selected([].into_iter()), Err(NOTHING));
+        let bad = Found { uids: runs(&[3, 2]), highest_modseq: 0 };
+        assert_eq!(found(&Found::default(), &bad), Err(ClientError::Protocol("malformed field")));
+    }
+}

@@ -1,0 +1,94 @@
+//! A SEARCH under way. After a broken link it starts anew, and tells only what was not told.
+
+use crate::ClientError;
+use crate::attach::{Asked, Attached, Core, Tries};
+use crate::connection::InFlight;
+use crate::merge;
+use crate::pending::{End, Next};
+use model::UidSet;
+use std::sync::Arc;
+use wire::convert::{uid_runs, uid_set};
+use wire::session::client_frame::Body as Ask;
+use wire::session::server_frame::Body as Answer;
+use wire::session::{Found, Search};
+
+/// What a SEARCH finds, as it finds it. Dropping it cancels the search.
+pub struct SearchStream {
+    core: Arc<Core>,
+    search: Search,
+    under_way: Option<(Arc<Attached>, InFlight)>,
+    told: UidSet,
+    tries: Tries,
+    ended: bool,
+}
+
+impl SearchStream {
+    pub(crate) async fn start(core: Arc<Core>, search: Search) -> Result<Self, ClientError> {
+        let mut stream = Self { core, search, under_way: None, told: UidSet::new(), tries: Tries::new(), ended: false };
+        stream.send().await?;
+        Ok(stream)
+    }
+
+    async fn send(&mut self) -> Result<(), ClientError> {
+        let attached = self.core.attached(self.tries.deadline).await?;
+        let flight = attached.request(Ask::Search(self.search.clone()), None).await;
+        self.under_way = Some((attached, flight));
+        Ok(())
+    }
+
+    /// The next UIDs that were found, none of them twice; `None` at the end. After an error nothing follows.
+    pub async fn next(&mut self) -> Option<Result<Found, ClientError>> {
+        if self.ended {
+            return None;
+        }
+        let next = self.advance().await;
+        self.ended = !matches!(next, Ok(Some(_)));
+        next.transpose()
+    }
+
+    /// Everything that is found and was not taken yet, in one.
+    ///
+    /// # Errors
+    /// See [`crate::Session`].
+    pub async fn all(mut self) -> Result<Found, ClientError> {
+        let mut all = Found::default();
+        while let Some(some) = self.next().await {
+            all = merge::found(&all, &some?)?;
+        }
+        Ok(all)
+    }
+
+    async fn advance(&mut self) -> Result<Option<Found>, ClientError> {
+        loop {
+            let Some((attached, flight)) = &self.under_way else {
+                self.send().await?;
+                continue;
+            };
+            match flight.pending.next().await {
+                Next::Frame(Answer::Found(found), _) => return self.fresh(&found).map(Some),
+                Next::Frame(Answer::Done(_), _) => {}
+                Next::Frame(Answer::Failure(failure), _) => match attached.failed(failure) {
+                    Asked::NotDone(error) => {
+                        self.under_way = None;
+                        self.tries.again(error).await?;
+                    }
+                    Asked::Failed(error) => return Err(error),
+                    Asked::Answer(_) | Asked::Lost => return Err(ClientError::Interrupted),
+                },
+                Next::Frame(_, _) => return Err(ClientError::Protocol("a frame of another verb")),
+                Next::End(End::Last) => return Ok(None),
+                Next::End(End::Lost) => {
+                    self.under_way = None;
+                    self.tries.lost()?;
+                }
+                Next::End(End::Bad(why)) => return Err(ClientError::Protocol(why)),
+            }
+        }
+    }
+
+    fn fresh(&mut self, found: &Found) -> Result<Found, ClientError> {
+        let uids = uid_set(found.uids.as_ref())?.difference(&self.told);
+        self.told = self.told.union(&uids);
+        Ok(Found { uids: uid_runs(&uids), highest_modseq: found.highest_modseq })
+    }
+}

@@ -1,0 +1,197 @@
+//! An APPEND under way: sends the body against credit, and finds out after a broken link whether it was committed.
+//!
+//! Invariant: a body whose last frame was not sent cannot have been committed. After it was sent the node is asked by the
+//! token, and the same token makes a second copy impossible.
+
+use crate::ClientError;
+use crate::attach::{Asked, Attached, Core, Tries};
+use crate::connection::InFlight;
+use crate::limits::{REPLAY_BYTES_MAX, UPLOAD_FRAME_BYTES};
+use crate::pending::{End, Next};
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+use wire::session::client_frame::Body as Ask;
+use wire::session::server_frame::Body as Answer;
+use wire::session::{self, Append, AppendStatus, Appended};
+
+/// The body of one APPEND. Dropped before [`Upload::finish`] has ended it is cancelled: nothing is stored, unless it was being
+/// committed at that moment.
+pub struct Upload {
+    core: Arc<Core>,
+    append: Append,
+    under_way: Option<(Arc<Attached>, InFlight)>,
+    /// Small pieces that wait to make a frame.
+    gathered: BytesMut,
+    /// Frames that are to be sent, or kept to be sent again.
+    frames: Vec<session::Upload>,
+    /// How many of them the present request has sent.
+    sent: usize,
+    octets: usize,
+    /// Frames were forgotten: the body is too long to be sent again.
+    forgotten: bool,
+    tries: Tries,
+    failed: Option<ClientError>,
+}
+
+impl Upload {
+    pub(crate) fn new(core: Arc<Core>, append: Append) -> Self {
+        Self {
+            core,
+            append,
+            under_way: None,
+            gathered: BytesMut::new(),
+            frames: Vec::new(),
+            sent: 0,
+            octets: 0,
+            forgotten: false,
+            tries: Tries::new(),
+            failed: None,
+        }
+    }
+
+    /// Sends more of the body; waits while the node has no room for it.
+    ///
+    /// # Errors
+    /// The node's failure, for instance that there is no such folder: the rest of the body is of no use.
+    /// [`ClientError::Unavailable`] when the link broke and the body is too long to be kept for another one. In either case
+    /// nothing was stored, and every later call says the same.
+    pub async fn send(&mut self, mut data: Bytes) -> Result<(), ClientError> {
+        while !data.is_empty() {
+            if self.gathered.is_empty() && data.len() >= UPLOAD_FRAME_BYTES {
+                let frame = data.split_to(UPLOAD_FRAME_BYTES);
+                self.ship(frame, false).await?;
+                continue;
+            }
+            let room = UPLOAD_FRAME_BYTES - self.gathered.len();
+            let piece = data.split_to(room.min(data.len()));
+            self.gathered.extend_from_slice(&piece);
+            if self.gathered.len() == UPLOAD_FRAME_BYTES {
+                let frame = self.gathered.split().freeze();
+                self.ship(frame, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the body. When this answers the message is stored, durably.
+    ///
+    /// # Errors
+    /// The node's failure; [`ClientError::Unavailable`] when nothing was stored; [`ClientError::Interrupted`] when nobody can
+    /// tell.
+    pub async fn finish(mut self) -> Result<Appended, ClientError> {
+        let frame = self.gathered.split().freeze();
+        self.ship(frame, true).await?;
+        loop {
+            match self.answer().await {
+                Asked::Answer(frames) => return appended(&frames),
+                Asked::Failed(error) => return Err(error),
+                Asked::NotDone(error) => self.tries.again(error).await?,
+                Asked::Lost => {
+                    self.tries.lost()?;
+                    if let Some(appended) = self.committed().await? {
+                        return Ok(appended);
+                    }
+                }
+            }
+            self.rewind()?;
+            self.flush().await?;
+        }
+    }
+
+    async fn ship(&mut self, data: Bytes, last: bool) -> Result<(), ClientError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        self.octets += data.len();
+        self.frames.push(session::Upload { data, last });
+        self.flush().await.inspect_err(|error| {
+            self.under_way = None;
+            self.failed = Some(error.clone());
+        })
+    }
+
+    /// Sends what is to be sent, over whatever link there is.
+    async fn flush(&mut self) -> Result<(), ClientError> {
+        while let Some(frame) = self.frames.get(self.sent).cloned() {
+            if self.put(frame).await? {
+                self.sent += 1;
+                self.forget();
+                continue;
+            }
+            match self.answer().await {
+                Asked::Failed(error) => return Err(error),
+                Asked::Answer(_) => return Err(ClientError::Protocol("an answer before the end of the body")),
+                Asked::NotDone(error) => self.tries.again(error).await?,
+                Asked::Lost => self.tries.lost()?,
+            }
+            self.rewind()?;
+        }
+        Ok(())
+    }
+
+    /// Sends one frame; `false` when the request has ended instead.
+    async fn put(&mut self, frame: session::Upload) -> Result<bool, ClientError> {
+        if self.under_way.is_none() {
+            let attached = self.core.attached(self.tries.deadline).await?;
+            let flight = attached.request(Ask::Append(self.append.clone()), None).await;
+            self.under_way = Some((attached, flight));
+        }
+        let Some((_, flight)) = &self.under_way else { return Ok(false) };
+        if !flight.pending.may_upload().await {
+            return Ok(false);
+        }
+        let octets = flight.put_data(Ask::Upload(frame)).await;
+        flight.pending.uploaded(octets);
+        Ok(true)
+    }
+
+    /// A long body is not kept.
+    fn forget(&mut self) {
+        if self.octets > REPLAY_BYTES_MAX {
+            self.frames.drain(..self.sent);
+            self.sent = 0;
+            self.forgotten = true;
+        }
+    }
+
+    /// Begins anew, if everything is still there.
+    fn rewind(&mut self) -> Result<(), ClientError> {
+        self.sent = 0;
+        if self.forgotten { Err(ClientError::Unavailable) } else { Ok(()) }
+    }
+
+    /// How the request ended; it is no longer under way.
+    async fn answer(&mut self) -> Asked {
+        let Some((attached, flight)) = &self.under_way else { return Asked::Lost };
+        let mut frames = Vec::new();
+        let asked = loop {
+            match flight.pending.next().await {
+                Next::Frame(Answer::Failure(failure), _) => break attached.failed(failure),
+                Next::Frame(body, _) => frames.push(body),
+                Next::End(End::Last) => break Asked::Answer(frames),
+                Next::End(End::Lost) => break Asked::Lost,
+                Next::End(End::Bad(why)) => break Asked::Failed(ClientError::Protocol(why)),
+            }
+        };
+        self.under_way = None;
+        asked
+    }
+
+    /// Whether the message was committed though its answer was lost.
+    async fn committed(&self) -> Result<Option<Appended>, ClientError> {
+        let status = AppendStatus { token: self.append.token.clone() };
+        match self.core.call(Ask::AppendStatus(status), true).await {
+            Ok((frames, _)) if matches!(frames.as_slice(), [Answer::Unknown(_)]) => Ok(None),
+            Ok((frames, _)) => appended(&frames).map(Some),
+            Err(ClientError::Unavailable) => Err(ClientError::Interrupted),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn appended(frames: &[Answer]) -> Result<Appended, ClientError> {
+    match frames {
+        [Answer::Appended(appended)] => Ok(*appended),
+        _ => Err(ClientError::Protocol("no Appended")),
+    }
+}
