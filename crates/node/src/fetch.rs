@@ -1,0 +1,143 @@
+//! FETCH: records in frames, against credit, a step at a time.
+//!
+//! Invariants: no transaction is open between two steps, so a client that stalls holds nothing but a place in `readings`,
+//! which its end gives back however it comes. A step reads only when its frame may be sent.
+
+use crate::credit::Credit;
+use crate::fault::Fault;
+use crate::limits::{FETCH_STEPS_IN_PLACE, SLOW_READ_MICROS};
+use crate::resident::Reading;
+use crate::session::Call;
+use bytes::Bytes;
+use mailbox::{
+    FetchCursor, FetchPlan, FetchRecord, FetchStep, FlagEdit, FolderId, Items, Section, SectionKind, StoreMode,
+};
+use model::limits::CHUNK_BYTES_MAX;
+use model::{Flag, Flags};
+use std::sync::Arc;
+use std::time::Instant;
+use wire::convert::{keyword_texts, modseq, section_kind, uid_set};
+use wire::session::server_frame::Body;
+use wire::session::{self, Fetched, FetchedMessage, SectionData, SectionWanted};
+
+/// Octets of the first step's records: the answer begins early, and the next steps are larger.
+const FIRST_STEP_BYTES: usize = 64 * 1024;
+/// Body sections of one FETCH: clients ask for a handful.
+const SECTIONS_MAX: usize = 256;
+/// Header fields of one section.
+const FIELDS_MAX: usize = 1024;
+
+/// Answers a FETCH.
+pub async fn fetch(call: &Call, fetch: session::Fetch, credit: &Credit) -> Result<(), Fault> {
+    let plan = Arc::new(plan(&fetch)?);
+    let usage = call.enter().await?;
+    if fetch.mark_seen && !call.session.view.examines(plan.folder) {
+        let seen = FlagEdit { mode: StoreMode::Add, flags: Flags::NONE.with(Flag::Seen), keywords: Vec::new() };
+        let (folder, uids) = (plan.folder, plan.uids.clone());
+        // Durable before the body is shown (RFC 9051 §6.4.5: the \Seen flag is implicitly set).
+        usage.write(call.origin(false), false, move |tx| tx.store(folder, &uids, &seen, None)).await?;
+    }
+    let reading = usage.reading();
+    drop(usage);
+    let mut cursor = FetchCursor::default();
+    let mut budget = FIRST_STEP_BYTES;
+    for number in 0usize.. {
+        credit.ready().await;
+        call.outbox.ready().await;
+        let step;
+        (step, cursor) = one_step(&reading, &plan, cursor, budget, number < FETCH_STEPS_IN_PLACE).await?;
+        budget = budget.saturating_mul(2).min(CHUNK_BYTES_MAX);
+        let done = step.done;
+        if done || !step.records.is_empty() {
+            let fetched = Fetched { messages: step.records.into_iter().map(message).collect() };
+            let frame = call.address().frame(Body::Fetched(fetched), done);
+            metrics::counter!("brevdue_node_fetched_bytes_total").increment(frame.len() as u64);
+            credit.take(frame.len());
+            call.outbox.put(frame);
+        }
+        if done {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn one_step(
+    reading: &Reading,
+    plan: &Arc<FetchPlan>,
+    mut cursor: FetchCursor,
+    budget: usize,
+    in_place: bool,
+) -> Result<(FetchStep, FetchCursor), Fault> {
+    if !in_place {
+        let plan = plan.clone();
+        return reading
+            .read_in_pool(move |reader| {
+                let step = reader.fetch(&plan, &mut cursor, budget)?;
+                Ok((step, cursor))
+            })
+            .await;
+    }
+    let started = Instant::now();
+    let step = reading.read(|reader| reader.fetch(plan, &mut cursor, budget))?;
+    if started.elapsed().as_micros() > SLOW_READ_MICROS {
+        tokio::task::yield_now().await;
+    }
+    Ok((step, cursor))
+}
+
+fn message(record: FetchRecord) -> FetchedMessage {
+    FetchedMessage {
+        uid: record.uid.get(),
+        flags: record.flags.bits(),
+        keywords: keyword_texts(&record.keywords),
+        modseq: record.modseq.get(),
+        internal_date_ms: record.internal_date.as_millisecond(),
+        size: record.size,
+        envelope: record.envelope.into(),
+        body: record.body.into(),
+        body_structure: record.body_structure.into(),
+        sections: record.sections.into_iter().map(section_data).collect(),
+        continues: record.continues,
+        unfinished: record.unfinished,
+    }
+}
+
+fn section_data(section: mailbox::SectionData) -> SectionData {
+    SectionData {
+        index: section.index,
+        total: section.total.unwrap_or(0),
+        data: Bytes::from(section.data),
+        missing: section.missing,
+    }
+}
+
+fn plan(fetch: &session::Fetch) -> Result<FetchPlan, Fault> {
+    if fetch.sections.len() > SECTIONS_MAX {
+        return Err(crate::fault::limit("sections of one FETCH"));
+    }
+    Ok(FetchPlan {
+        folder: FolderId::new(fetch.folder),
+        uids: uid_set(fetch.uids.as_ref())?,
+        items: Items::from_bits(fetch.items),
+        sections: fetch.sections.iter().map(section).collect::<Result<_, _>>()?,
+        changed_since: modseq(fetch.changed_since)?,
+    })
+}
+
+fn section(wanted: &SectionWanted) -> Result<Section, Fault> {
+    if wanted.fields.len() > FIELDS_MAX || wanted.part.len() > model::limits::MIME_DEPTH_MAX {
+        return Err(crate::fault::limit("one section's fields or part numbers"));
+    }
+    let fields = || wanted.fields.clone();
+    let kind = match section_kind(wanted.kind)? {
+        session::SectionKind::All => SectionKind::All,
+        session::SectionKind::Header => SectionKind::Header,
+        session::SectionKind::Fields => SectionKind::Fields(fields()),
+        session::SectionKind::FieldsNot => SectionKind::FieldsNot(fields()),
+        session::SectionKind::Text => SectionKind::Text,
+        session::SectionKind::Mime => SectionKind::Mime,
+    };
+    let partial = wanted.partial.then_some((wanted.offset, wanted.length));
+    Ok(Section { part: wanted.part.clone(), kind, partial })
+}

@@ -1,0 +1,96 @@
+//! The node's own limits: name, unit, reason. What other crates must agree on is in `model::limits`.
+
+/// Links that one shard serves at once: every front-end holds one, so this is the size of the fleet.
+pub const LINKS_PER_SHARD_MAX: usize = 1024;
+/// Sessions on one link: what one front-end process can sensibly carry.
+pub const SESSIONS_PER_LINK_MAX: usize = 50_000;
+/// Sessions of a node: memory for their key and view, some KB each.
+pub const SESSIONS_MAX: usize = 50_000;
+/// Requests of one session that are under way: IMAP front-ends have few, and each costs a task.
+pub const REQUESTS_PER_SESSION_MAX: usize = 32;
+/// Requests of one link that are under way, over all its sessions: bounds the tasks that one front-end can start.
+pub const REQUESTS_PER_LINK_MAX: usize = 20_000;
+/// How long a new connection may take for TLS, the WebSocket handshake and its Hello.
+pub const HANDSHAKE_MS_MAX: u64 = 10_000;
+/// Silence after which the node pings a link.
+pub const LINK_PING_MS: u64 = 15_000;
+/// Silence after which a link is given up: a front-end answers pings, so this one is gone.
+pub const LINK_SILENCE_MS_MAX: u64 = 60_000;
+/// Octets of data frames (FETCH, long lists) that wait on one link; requests wait for room beyond it.
+pub const LINK_DATA_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Octets of pushes that wait on one link; sessions beyond it are told to select again.
+pub const LINK_PUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Octets of pushes that wait for one session; beyond it the session is told to select again.
+pub const SESSION_PUSH_BYTES_MAX: usize = 1024 * 1024;
+/// Octets of frames that are handed to the socket at once: fewer writes, and still little to hold.
+pub const LINK_WRITE_BYTES: usize = 128 * 1024;
+/// Entries of one answer frame, so that a list of any length stays far under `FRAME_BYTES_MAX`: a flag change with many
+/// keywords takes some hundred octets.
+pub const ENTRIES_PER_FRAME: usize = 2000;
+/// Octets of names in one frame of a folder list.
+pub const NAME_BYTES_PER_FRAME: usize = 256 * 1024;
+
+/// Writes that wait for one mailbox's writer; beyond it the answer is LIMIT.
+pub const QUEUED_WRITES_MAX: usize = 1024;
+/// Writes that share one commit: bounds how long the first of them waits for the last.
+pub const WRITES_PER_COMMIT_MAX: usize = 256;
+/// Growth of a write-ahead log at which the mailbox is checkpointed when its writer has nothing else to do.
+pub const LOG_BYTES_IDLE: u64 = 4 * 1024 * 1024;
+/// Growth of a write-ahead log at which the checkpoint no longer waits for an idle moment.
+pub const LOG_BYTES_BUSY: u64 = 32 * 1024 * 1024;
+/// Commits after which the mailbox is checkpointed in an idle moment: some 4 MiB of log when they are small.
+pub const LOG_COMMITS_IDLE: u32 = 256;
+/// Commits after which the checkpoint no longer waits.
+pub const LOG_COMMITS_BUSY: u32 = 2048;
+/// Steps of the collection of unreferenced content when a mailbox is closed; what is left waits for the next time.
+pub const GARBAGE_CALLS_MAX: u32 = 16;
+/// Between two collections of unreferenced content in one mailbox, unless it is being closed.
+pub const GARBAGE_MS_MIN: u64 = 10_000;
+
+/// Jobs that wait for one pool of threads; beyond it the answer is UNAVAILABLE.
+pub const POOL_JOBS_MAX: usize = 8192;
+/// Steps of a FETCH that run on the shard's own thread; what is longer goes on in the pool and holds nobody up.
+pub const FETCH_STEPS_IN_PLACE: usize = 4;
+/// A read on the shard's own thread after which it lets others run before the next one.
+pub const SLOW_READ_MICROS: u128 = 500;
+/// Messages that one step of a SEARCH looks at before it can be cancelled.
+pub const SEARCH_STEP_MESSAGES: usize = 256;
+/// Octets of an upload up to which it is hashed and compressed on the shard's own thread (about 0.2 ms).
+pub const INGEST_IN_PLACE_BYTES: usize = 64 * 1024;
+/// Upload frames of one request that wait; credit keeps honest clients under it (their frames are merged up to 64 KiB).
+pub const UPLOAD_FRAMES_MAX: usize = 4096;
+
+/// Deliveries under way on a node; each holds up to `CREDIT_BYTES` of a body.
+pub const DELIVERIES_MAX: usize = 512;
+/// Requests that wait for one shard from the gRPC side.
+pub const SHARD_REQUESTS_MAX: usize = 1024;
+/// Steps of one delivery that wait for one recipient: the body flows at the pace of the slowest, in little memory.
+pub const LEG_STEPS_MAX: usize = 2;
+/// Octets of a sealed body that are kept in memory before they are written as one chunk.
+pub const SEALED_CHUNK_BYTES: usize = 256 * 1024;
+/// How long a delivery may stay without a frame from the MX: RFC 5321 §4.5.3.2 lets a sender be silent for minutes.
+pub const DELIVERY_SILENCE_MS_MAX: u64 = 11 * 60_000;
+/// Messages that wait for one owner.
+pub const WAITING_MESSAGES_MAX: u64 = 100_000;
+/// Octets that wait for one owner: 64 of the largest messages.
+pub const WAITING_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Room that stays free on a volume, so that flags can be set and mail expunged on a disk that is full for deliveries.
+pub const VOLUME_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+/// Commits that are remembered to answer DeliveryStatus for a mailbox that has been closed since, per shard.
+pub const REMEMBERED_DELIVERIES_MAX: usize = 10_000;
+/// How long a RCPT waits for a front-end's KeyOffer.
+pub const KEY_WAIT_MS: u64 = 250;
+/// How long after a node's start or a broken link front-ends are asked for keys.
+pub const KEY_WANTED_MS: u64 = 60_000;
+/// Mailboxes of which it is remembered that their link broke, or that nobody had the key, per shard.
+pub const KEY_MEMORY_MAX: usize = 10_000;
+/// How long an Open waits for the drain of waiting mail before it answers and lets the drain go on.
+pub const DRAIN_WAIT_MS: u64 = 5_000;
+/// Between two tries of a drain that could not write.
+pub const DRAIN_RETRY_MS: u64 = 5_000;
+/// Probe of `Check`: how long it may take before the node counts as ill.
+pub const CHECK_MS_MAX: u64 = 10_000;
+/// How long the shards may take to finish and close everything at shutdown.
+pub const SHUTDOWN_MS_MAX: u64 = 20_000;
+/// First and longest wait between two tries to register with the directory.
+pub const REGISTER_RETRY_MS: (u64, u64) = (100, 5_000);

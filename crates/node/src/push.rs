@@ -1,0 +1,106 @@
+//! Pushes: what a commit changed, to every session that has the folder selected. In commit order, because it is called so.
+//!
+//! Invariant: after a session was told to select again (`resync`) or that its folder is gone, nothing more is pushed to it
+//! until it does.
+
+use crate::answer::{Address, flag_changes, runs};
+use crate::view::{Selection, View};
+use crate::writer::Origin;
+use mailbox::{Change, FlagState, FolderId};
+use model::{ModSeq, UidSet};
+use std::rc::Rc;
+use wire::convert::uid_runs;
+use wire::session::Changes;
+use wire::session::server_frame::Body;
+
+/// Folders that some session has selected for writing.
+pub fn watched(views: &[Rc<View>]) -> Vec<FolderId> {
+    let mut folders: Vec<FolderId> = views.iter().filter_map(|view| claims(view)).collect();
+    folders.sort_unstable();
+    folders.dedup();
+    folders
+}
+
+/// The folder whose new messages are recent to this session.
+fn claims(view: &View) -> Option<FolderId> {
+    let selection = view.selection.borrow();
+    selection.as_ref().filter(|selection| !selection.read_only && !selection.muted).map(|selection| selection.folder)
+}
+
+/// Tells every session that looks at it of one change. `recent`: what was claimed in the same commit, by folder; it belongs
+/// to the first session that can have it (RFC 3501 §2.3.2).
+pub fn tell(views: &[Rc<View>], change: &Change, origin: Origin, recent: &[(FolderId, UidSet)]) {
+    match change {
+        Change::Appended { folder, messages, modseq } => {
+            let first = views.iter().find(|view| claims(view) == Some(*folder)).map(|view| view.key);
+            for view in views {
+                let is_first = first == Some(view.key);
+                let claimed = if is_first { claimed(*folder, messages, recent) } else { UidSet::new() };
+                tell_one(view, *folder, *modseq, origin, |selection| appended(selection, messages, &claimed));
+            }
+        }
+        Change::Flags { folder, messages, modseq } => {
+            for view in views {
+                if !(origin.silent && origin.session == view.key) {
+                    let frames = || flag_changes(messages).map(|changed| Changes { changed, ..Changes::default() });
+                    tell_one(view, *folder, *modseq, origin, |_| frames().collect());
+                }
+            }
+        }
+        Change::Vanished { folder, uids, modseq } => {
+            for view in views {
+                let frames =
+                    || runs(uids).into_iter().map(|uids| Changes { vanished: Some(uids), ..Changes::default() });
+                tell_one(view, *folder, *modseq, origin, |_| frames().collect());
+            }
+        }
+        Change::FolderDeleted { folder } => {
+            for view in views {
+                tell_one(view, *folder, ModSeq::MAX, origin, |_| vec![Changes { gone: true, ..Changes::default() }]);
+                view.selection.borrow_mut().take_if(|selection| selection.folder == *folder);
+            }
+        }
+        Change::FolderCreated { .. } | Change::FolderRenamed { .. } => {}
+    }
+}
+
+fn claimed(folder: FolderId, messages: &[FlagState], recent: &[(FolderId, UidSet)]) -> UidSet {
+    let arrived: UidSet = messages.iter().map(|message| message.uid).collect();
+    let claims = recent.iter().filter(|(of, _)| *of == folder);
+    claims.fold(UidSet::new(), |all, (_, uids)| all.union(&uids.intersection(&arrived)))
+}
+
+fn appended(selection: &mut Selection, messages: &[FlagState], claimed: &UidSet) -> Vec<Changes> {
+    selection.recent = selection.recent.union(claimed);
+    let mut recent = uid_runs(claimed);
+    let frames = flag_changes(messages);
+    frames.map(|appended| Changes { appended, recent: recent.take(), ..Changes::default() }).collect()
+}
+
+fn tell_one(
+    view: &View,
+    folder: FolderId,
+    modseq: ModSeq,
+    origin: Origin,
+    frames: impl FnOnce(&mut Selection) -> Vec<Changes>,
+) {
+    let mut selection = view.selection.borrow_mut();
+    let Some(selection) = selection.as_mut().filter(|selection| selection.folder == folder) else { return };
+    // What SELECT answered already is not told again.
+    if selection.muted || modseq <= selection.floor {
+        return;
+    }
+    let by_request = if origin.session == view.key { origin.request } else { 0 };
+    let highest_modseq = if modseq == ModSeq::MAX { 0 } else { modseq.get() };
+    let address = Address { request: 0, session: view.session };
+    for changes in frames(selection) {
+        let changes = Changes { folder: folder.get(), highest_modseq, by_request, ..changes };
+        if !view.outbox.push(address.frame(Body::Changes(changes), false), &view.meter) {
+            selection.muted = true;
+            metrics::counter!("brevdue_node_resyncs_total").increment(1);
+            let resync = Changes { folder: folder.get(), resync: true, ..Changes::default() };
+            view.outbox.put(address.frame(Body::Changes(resync), false));
+            return;
+        }
+    }
+}

@@ -1,0 +1,594 @@
+//! One mailbox that somebody has open: its key, its connections, its queue of writes and who looks at it.
+//! What is asked of it is the requests' business; which mailboxes there are is `residents`'.
+//!
+//! Invariants, all on the shard's one thread:
+//! - The key lives exactly as long as somebody holds the mailbox (a session, a delivery's promise, a running drain); with
+//!   the last `Hold` the files are closed and the key is wiped.
+//! - The files may be closed while the mailbox is held (the shard keeps few open) but not while a `Use` lives or a write
+//!   waits. Opening and closing happen under `turning`, in tasks that nobody cancels, so that a file never has two writing
+//!   connections.
+//! - Content that no message refers to is collected only while no `Reading` lives, so that a FETCH keeps its bytes.
+
+use crate::checkpoint::Log;
+use crate::fault::{Fault, limit, unavailable};
+use crate::limits::{GARBAGE_CALLS_MAX, GARBAGE_MS_MIN, QUEUED_WRITES_MAX, WRITES_PER_COMMIT_MAX};
+use crate::primary::Primary;
+use crate::push;
+use crate::residents::Residents;
+use crate::view::View;
+use crate::volume::Kind;
+use crate::writer::{self, Committed, Group, Origin, Queued, Work, work};
+use mailbox::{Reader, Tx, Writer};
+use model::MailboxId;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, Notify, watch};
+use vault::MailboxKey;
+
+/// What opens a mailbox besides its key.
+pub struct Opening {
+    /// The key.
+    pub key: MailboxKey,
+    /// The alias's private sealing key, wrapped with the mailbox key; empty when the front-end gave none.
+    pub wrapped_sealing_key: Vec<u8>,
+    /// The file may be made.
+    pub birth: bool,
+    /// The placement's epoch.
+    pub epoch: u64,
+}
+
+struct Files {
+    path: PathBuf,
+    reader: Reader,
+    /// A second reading connection, for the pool.
+    spare: Option<Reader>,
+    /// Not here while it commits.
+    writer: Option<Writer>,
+}
+
+/// Where delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Mail that waits is being drained: what comes now waits behind it.
+    Draining,
+    /// New mail goes straight into the mailbox.
+    Open,
+}
+
+/// The mailbox.
+pub struct Resident {
+    /// Whose it is.
+    pub id: MailboxId,
+    primary: Arc<Primary>,
+    residents: Weak<Residents>,
+    key: MailboxKey,
+    /// See [`Opening`].
+    pub wrapped_sealing_key: RefCell<Vec<u8>>,
+    /// The highest placement epoch that a front-end named.
+    pub epoch: Cell<u64>,
+    birth: Cell<bool>,
+    proven: Cell<bool>,
+    dead: RefCell<Option<Fault>>,
+    files: RefCell<Option<Files>>,
+    turning: Mutex<()>,
+    holders: Cell<usize>,
+    uses: Cell<usize>,
+    readings: Cell<usize>,
+    last_used: Cell<Instant>,
+    queue: RefCell<VecDeque<Queued>>,
+    committing: Cell<bool>,
+    garbage: Cell<bool>,
+    collected: Cell<Instant>,
+    log: Log,
+    uploads: Cell<u64>,
+    awake: Notify,
+    /// Sessions that are told of changes.
+    pub views: RefCell<Vec<Rc<View>>>,
+    /// Where delivery stands; a watch, so that an Open can wait for the drain.
+    pub delivery: watch::Sender<Delivery>,
+    /// Mail came to the waiting file while the mailbox is held.
+    pub mail_waits: Notify,
+}
+
+/// Keeps the mailbox's key.
+pub struct Hold(Rc<Resident>);
+
+/// Keeps the mailbox's files open.
+pub struct Use(Rc<Resident>);
+
+/// Keeps the mailbox's content, for a read in several steps.
+pub struct Reading(Use);
+
+impl Resident {
+    /// A mailbox that is not open yet, and its task. Nothing is read before the first `enter`.
+    pub fn start(primary: &Arc<Primary>, residents: Weak<Residents>, id: MailboxId, opening: Opening) -> Rc<Self> {
+        let now = Instant::now();
+        let resident = Rc::new(Self {
+            id,
+            primary: primary.clone(),
+            residents,
+            key: opening.key,
+            wrapped_sealing_key: RefCell::new(opening.wrapped_sealing_key),
+            epoch: Cell::new(opening.epoch),
+            birth: Cell::new(opening.birth),
+            proven: Cell::new(false),
+            dead: RefCell::new(None),
+            files: RefCell::new(None),
+            turning: Mutex::new(()),
+            holders: Cell::new(0),
+            uses: Cell::new(0),
+            readings: Cell::new(0),
+            last_used: Cell::new(now),
+            queue: RefCell::new(VecDeque::new()),
+            committing: Cell::new(false),
+            // What a crash left over.
+            garbage: Cell::new(true),
+            collected: Cell::new(now),
+            log: Log::default(),
+            uploads: Cell::new(0),
+            awake: Notify::new(),
+            views: RefCell::new(Vec::new()),
+            delivery: watch::Sender::new(Delivery::Draining),
+            mail_waits: Notify::new(),
+        });
+        tokio::task::spawn_local(resident.clone().run());
+        resident
+    }
+
+    /// Holds the key.
+    pub fn hold(self: &Rc<Self>) -> Hold {
+        self.holders.set(self.holders.get() + 1);
+        Hold(self.clone())
+    }
+    /// Whether anybody does.
+    pub fn is_held(&self) -> bool {
+        self.holders.get() > 0
+    }
+    /// Whether this is the key too.
+    pub fn has_key(&self, key: &MailboxKey) -> bool {
+        // Digests: how far two keys agree must not show in the time that the answer takes.
+        vault::digest(self.key.raw_key().as_bytes()) == vault::digest(key.raw_key().as_bytes())
+    }
+    /// The key, for the drain.
+    pub fn key(&self) -> &MailboxKey {
+        &self.key
+    }
+    /// Whether the key has opened the file.
+    pub fn is_proven(&self) -> bool {
+        self.proven.get()
+    }
+    /// A front-end says that the file was never made.
+    pub fn may_be_born(&self) {
+        self.birth.set(true);
+    }
+    /// Names an upload that no other upload of this mailbox has had while it is open.
+    pub fn unique_upload(&self) -> u64 {
+        self.uploads.set(self.uploads.get() + 1);
+        self.uploads.get()
+    }
+    /// Whether it is out of the table for good.
+    pub fn is_dead(&self) -> bool {
+        self.dead.borrow().is_some()
+    }
+    /// When it was last asked for something.
+    pub fn last_used(&self) -> Instant {
+        self.last_used.get()
+    }
+    /// Whether the files could be closed now.
+    pub fn is_idle(&self) -> bool {
+        let busy = self.committing.get() || self.uses.get() > 0 || !self.queue.borrow().is_empty();
+        !busy && self.files.borrow().is_some()
+    }
+    /// What all shards share.
+    pub fn primary(&self) -> &Arc<Primary> {
+        &self.primary
+    }
+
+    /// Opens the files if they are not, and keeps them open.
+    ///
+    /// # Errors
+    /// What is wrong with the file or the key; LIMIT when every open mailbox is in use.
+    pub async fn enter(self: &Rc<Self>) -> Result<Use, Fault> {
+        self.last_used.set(Instant::now());
+        if self.files.borrow().is_some() {
+            return Ok(Use::new(self));
+        }
+        // In a task of its own: who asked may be cancelled, the opening must not be.
+        let resident = self.clone();
+        tokio::task::spawn_local(async move { resident.open().await })
+            .await
+            .map_err(|_| unavailable("the mailbox could not be opened"))?
+    }
+
+    async fn open(self: Rc<Self>) -> Result<Use, Fault> {
+        let _turn = self.turning.lock().await;
+        if let Some(fault) = self.dead.borrow().clone() {
+            return Err(fault);
+        }
+        if self.files.borrow().is_some() {
+            return Ok(Use::new(&self));
+        }
+        match self.open_files().await {
+            Ok(files) => {
+                self.log.checkpointed(0);
+                self.log.committed(files.writer.as_ref().map_or(0, Writer::log_bytes));
+                *self.files.borrow_mut() = Some(files);
+                self.proven.set(true);
+                Ok(Use::new(&self))
+            }
+            Err(fault) => {
+                fault.report(&self.id);
+                // Whoever brought the wrong key must not keep the right one out.
+                if !self.proven.get() {
+                    *self.dead.borrow_mut() = Some(fault.clone());
+                    if let Some(residents) = self.residents.upgrade() {
+                        residents.forget(&self);
+                    }
+                    self.awake.notify_one();
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    async fn open_files(&self) -> Result<Files, Fault> {
+        let residents = self.residents.upgrade().ok_or_else(|| unavailable("the node is closing"))?;
+        residents.make_room().await?;
+        let (primary, key, id) = (self.primary.clone(), self.key.try_clone(), self.id);
+        let birth = self.birth.get() && !self.proven.get();
+        let opened = self.primary.writers.run(move || open_on_disk(&primary, &key, &id, birth)).await;
+        let opened = opened.map_err(Fault::from).and_then(|opened| opened);
+        match &opened {
+            Ok(_) if birth => (self.primary.report_birth)(self.id),
+            Ok(_) => {}
+            Err(_) => residents.closed(),
+        }
+        opened
+    }
+
+    /// Runs a short read on this thread.
+    fn read<T>(&self, read: impl FnOnce(&mut Reader) -> Result<T, mailbox::Error>) -> Result<T, Fault> {
+        let mut files = self.files.borrow_mut();
+        let files = files.as_mut().ok_or_else(|| unavailable("the mailbox was closed"))?;
+        Ok(read(&mut files.reader)?)
+    }
+
+    fn queue(&self, origin: Origin, brings: bool, work: Box<dyn Work>) -> Result<(), Fault> {
+        let mut queue = self.queue.borrow_mut();
+        if queue.len() >= QUEUED_WRITES_MAX {
+            return Err(limit("writes that wait for one mailbox"));
+        }
+        queue.push_back(Queued { origin, brings, work });
+        metrics::gauge!("brevdue_node_queued_writes").increment(1);
+        self.awake.notify_one();
+        Ok(())
+    }
+
+    /// The mailbox's task: commits what is queued, tidies when there is nothing, and closes when nobody is left.
+    async fn run(self: Rc<Self>) {
+        loop {
+            self.awake.notified().await;
+            while let Some(group) = self.next_group() {
+                self.commit(group).await;
+                if self.log.is_long() {
+                    self.tidy(false).await;
+                }
+            }
+            if self.dead.borrow().is_some() {
+                return;
+            }
+            if self.is_held() {
+                if self.log.is_due() || self.garbage_is_due() {
+                    self.tidy(false).await;
+                }
+                continue;
+            }
+            self.close().await;
+            if !self.is_held() && self.files.borrow().is_none() && self.queue.borrow().is_empty() {
+                if let Some(residents) = self.residents.upgrade() {
+                    residents.forget(&self);
+                }
+                *self.dead.borrow_mut() = Some(unavailable("the mailbox was closed"));
+                self.delivery.send_replace(Delivery::Draining);
+                self.mail_waits.notify_one();
+                return;
+            }
+        }
+    }
+
+    fn next_group(&self) -> Option<(Writer, Group)> {
+        let mut queue = self.queue.borrow_mut();
+        // While the files are being closed the writing connection is away; what is queued waits.
+        if queue.is_empty() || self.committing.get() {
+            return None;
+        }
+        let mut files = self.files.borrow_mut();
+        let Some(writer) = files.as_mut().and_then(|files| files.writer.take()) else {
+            // The connection was given up with these still waiting: nobody knows them, they may be asked again.
+            metrics::gauge!("brevdue_node_queued_writes").decrement(queue.len() as f64);
+            for queued in queue.drain(..) {
+                queued.work.answer(Err(unavailable("the mailbox's writer failed")));
+            }
+            return None;
+        };
+        let upto = queue.len().min(WRITES_PER_COMMIT_MAX);
+        let queued = queue.drain(..upto).collect();
+        Some((writer, Group { queued, watched: push::watched(&self.views.borrow()) }))
+    }
+
+    async fn commit(&self, (writer, group): (Writer, Group)) {
+        let ops = group.queued.len();
+        self.committing.set(true);
+        let started = Instant::now();
+        let committed = self.primary.writers.run(move || writer::commit(writer, group)).await;
+        self.committing.set(false);
+        metrics::gauge!("brevdue_node_queued_writes").decrement(ops as f64);
+        metrics::counter!("brevdue_node_commits_total").increment(1);
+        metrics::histogram!("brevdue_node_commit_operations").record(ops as f64);
+        metrics::histogram!("brevdue_node_commit_seconds").record(started.elapsed().as_secs_f64());
+        match committed {
+            Ok(committed) => self.settle(committed),
+            // The operations and the connection went with the job; those who wait are told so.
+            Err(error) => {
+                tracing::error!(mailbox = %self.id, "a commit did not run: {error}");
+                self.give_up();
+            }
+        }
+    }
+
+    /// Tells of the changes and answers, in commit order: an answer never overtakes the changes that it is about.
+    fn settle(&self, committed: Committed) {
+        let Committed { writer, parts, recent, outcome, log_bytes } = committed;
+        self.log.committed(log_bytes);
+        if let (Some(writer), Some(files)) = (writer, self.files.borrow_mut().as_mut()) {
+            files.writer = Some(writer);
+        }
+        if let Err(fault) = &outcome {
+            fault.report(&self.id);
+        }
+        let views = self.views.borrow();
+        for part in parts {
+            for change in part.changes {
+                if matches!(change, mailbox::Change::Vanished { .. } | mailbox::Change::FolderDeleted { .. }) {
+                    self.garbage.set(true);
+                }
+                push::tell(&views, &change, part.origin, &recent);
+            }
+            part.work.answer(outcome.clone());
+        }
+        drop(views);
+        if self.files.borrow().as_ref().is_some_and(|files| files.writer.is_none()) {
+            self.give_up();
+        }
+    }
+
+    /// Closes the files without a word more to them: what they hold is learned by opening them anew.
+    fn give_up(&self) {
+        if self.files.borrow_mut().take().is_some()
+            && let Some(residents) = self.residents.upgrade()
+        {
+            residents.closed();
+        }
+    }
+
+    fn garbage_is_due(&self) -> bool {
+        let waited = self.collected.get().elapsed() >= Duration::from_millis(GARBAGE_MS_MIN);
+        self.garbage.get() && waited && self.readings.get() == 0
+    }
+
+    /// Checkpoints, and collects garbage when nobody reads: on a writer thread, with the writing connection.
+    async fn tidy(&self, closing: bool) {
+        let Some(mut writer) = self.files.borrow_mut().as_mut().and_then(|files| files.writer.take()) else { return };
+        let collect = self.garbage.get() && self.readings.get() == 0 && (closing || self.garbage_is_due());
+        let checkpoint = if closing { self.log.is_any() } else { self.log.is_due() };
+        self.committing.set(true);
+        let calls = if closing { GARBAGE_CALLS_MAX } else { 1 };
+        let tidied = self.primary.writers.run(move || {
+            let left = if collect { self::collect(&mut writer, calls) } else { Ok(false) };
+            let moved = if checkpoint { writer.checkpoint().map(|_| ()) } else { Ok(()) };
+            let log_bytes = writer.log_bytes();
+            (writer, left, moved, log_bytes)
+        });
+        let tidied = tidied.await;
+        self.committing.set(false);
+        if !self.queue.borrow().is_empty() {
+            self.awake.notify_one();
+        }
+        match tidied {
+            Ok((writer, left, moved, log_bytes)) => {
+                if checkpoint && moved.is_ok() {
+                    self.log.checkpointed(log_bytes);
+                }
+                self.garbage.set(self.garbage.get() && !(collect && matches!(left, Ok(false))));
+                match (left, moved) {
+                    (Ok(true), _) => self.awake.notify_one(),
+                    (Ok(false), Ok(())) => self.collected.set(Instant::now()),
+                    (Err(error), _) | (_, Err(error)) => Fault::from(error).report(&self.id),
+                }
+                if let Some(files) = self.files.borrow_mut().as_mut() {
+                    files.writer = Some(writer);
+                }
+            }
+            Err(error) => {
+                tracing::error!(mailbox = %self.id, "a checkpoint did not run: {error}");
+                self.give_up();
+            }
+        }
+    }
+
+    /// Closes the files if nobody uses them; the last thing they hear is a checkpoint.
+    pub async fn close(&self) {
+        let _turn = self.turning.lock().await;
+        if !self.is_idle() {
+            return;
+        }
+        if self.log.is_any() || self.garbage.get() {
+            self.tidy(true).await;
+        }
+        if !self.is_idle() {
+            return;
+        }
+        let files = self.files.borrow_mut().take();
+        if let Some(files) = files {
+            // Closing the last connection removes the log, which is disk work.
+            let closed = self.primary.writers.run(move || drop(files));
+            if let Some(residents) = self.residents.upgrade() {
+                residents.closed();
+            }
+            let _ = closed.await;
+        }
+    }
+}
+
+/// Collects garbage in so many bounded steps; whether something is left.
+fn collect(writer: &mut Writer, calls: u32) -> Result<bool, mailbox::Error> {
+    for _ in 0..calls {
+        if writer.collect_garbage()? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn open_on_disk(primary: &Primary, key: &MailboxKey, id: &MailboxId, birth: bool) -> Result<Files, Fault> {
+    let path = match primary.volumes.find(Kind::Mailbox, id)? {
+        Some(path) => path,
+        None if birth => {
+            let path = primary.volumes.place(Kind::Mailbox, id)?;
+            mailbox::create(&path, key, id, primary.now())?;
+            tracing::info!(mailbox = %id, "mailbox file made");
+            path
+        }
+        None => return Err(mailbox::Error::Missing.into()),
+    };
+    let options = &primary.settings.options;
+    let writer = Writer::open(&path, key, id, options)?;
+    let reader = Reader::open(&path, key, id, options)?;
+    Ok(Files { path, reader, spare: None, writer: Some(writer) })
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let left = self.0.holders.get().saturating_sub(1);
+        self.0.holders.set(left);
+        if left == 0 {
+            self.0.awake.notify_one();
+        }
+    }
+}
+
+impl std::ops::Deref for Hold {
+    type Target = Rc<Resident>;
+    fn deref(&self) -> &Rc<Resident> {
+        &self.0
+    }
+}
+
+impl Use {
+    fn new(resident: &Rc<Resident>) -> Self {
+        resident.uses.set(resident.uses.get() + 1);
+        Self(resident.clone())
+    }
+
+    /// Another one.
+    pub fn again(&self) -> Self {
+        Self::new(&self.0)
+    }
+
+    /// The mailbox.
+    pub fn resident(&self) -> &Rc<Resident> {
+        &self.0
+    }
+
+    /// Runs a short read on this thread.
+    pub fn read<T>(&self, read: impl FnOnce(&mut Reader) -> Result<T, mailbox::Error>) -> Result<T, Fault> {
+        self.0.read(read)
+    }
+
+    /// Queues a write at once; the future waits for its commit. `brings`: it may bring new messages.
+    pub fn write<T, F>(&self, origin: Origin, brings: bool, op: F) -> impl Future<Output = Result<T, Fault>> + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, mailbox::Error> + Send + 'static,
+    {
+        let (work, answered) = work(op);
+        let queued = self.0.queue(origin, brings, work);
+        let keep = self.again();
+        async move {
+            queued?;
+            let result = writer::answer(answered).await;
+            drop(keep);
+            result
+        }
+    }
+
+    /// Content will be read in steps.
+    pub fn reading(&self) -> Reading {
+        self.0.readings.set(self.0.readings.get() + 1);
+        Reading(self.again())
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        let left = self.0.uses.get().saturating_sub(1);
+        self.0.uses.set(left);
+        if left == 0 && !self.0.is_held() {
+            self.0.awake.notify_one();
+        }
+    }
+}
+
+impl std::ops::Deref for Reading {
+    type Target = Use;
+    fn deref(&self) -> &Use {
+        &self.0
+    }
+}
+
+impl Reading {
+    /// Runs a long read on the pool, with a reading connection of its own.
+    pub async fn read_in_pool<T, F>(&self, read: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Reader) -> Result<T, mailbox::Error> + Send + 'static,
+    {
+        let resident = self.0.resident();
+        let (spare, path) = {
+            let mut files = resident.files.borrow_mut();
+            let files = files.as_mut().ok_or_else(|| unavailable("the mailbox was closed"))?;
+            (files.spare.take(), files.path.clone())
+        };
+        let (primary, id) = (resident.primary.clone(), resident.id);
+        let key = spare.is_none().then(|| resident.key.try_clone());
+        let done = resident.primary.readers.run(move || {
+            let mut reader = match (spare, key) {
+                (Some(reader), _) => reader,
+                (None, Some(key)) => Reader::open(&path, &key, &id, &primary.settings.options)?,
+                (None, None) => return Err(mailbox::Error::Busy),
+            };
+            let result = read(&mut reader)?;
+            Ok((reader, result))
+        });
+        let (reader, result) = done.await??;
+        if let Some(files) = resident.files.borrow_mut().as_mut() {
+            files.spare.get_or_insert(reader);
+        }
+        Ok(result)
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let resident = self.0.resident();
+        let left = resident.readings.get().saturating_sub(1);
+        resident.readings.set(left);
+        if left == 0 && resident.garbage_is_due() {
+            resident.awake.notify_one();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The mailboxes that one shard has open: found by id, and few of them with open files at once.
+//!
+//! Invariant: at most `open_max` mailboxes have open files; who needs one more closes the one that was not used for longest.
+
+use crate::drain;
+use crate::fault::{Fault, limit};
+use crate::primary::Primary;
+use crate::resident::{Hold, Opening, Resident};
+use crate::waiting::Boxes;
+use model::MailboxId;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use wire::session::FailureCode;
+
+/// The table.
+pub struct Residents {
+    primary: Arc<Primary>,
+    boxes: Rc<Boxes>,
+    table: RefCell<HashMap<MailboxId, Rc<Resident>>>,
+    open: Cell<usize>,
+    open_max: usize,
+    emptied: Notify,
+}
+
+impl Residents {
+    /// An empty table.
+    pub fn new(primary: &Arc<Primary>, boxes: &Rc<Boxes>) -> Rc<Self> {
+        let open_max = (primary.settings.open_mailboxes_max / primary.shards).max(1);
+        Rc::new(Self {
+            primary: primary.clone(),
+            boxes: boxes.clone(),
+            table: RefCell::default(),
+            open: Cell::new(0),
+            open_max,
+            emptied: Notify::new(),
+        })
+    }
+
+    /// Mailboxes with open files.
+    pub fn open(&self) -> usize {
+        self.open.get()
+    }
+
+    /// Sessions, over all mailboxes.
+    pub fn sessions(&self) -> usize {
+        self.table.borrow().values().map(|resident| resident.views.borrow().len()).sum()
+    }
+
+    /// The mailbox, if somebody holds it.
+    pub fn held(&self, id: &MailboxId) -> Option<Hold> {
+        self.table.borrow().get(id).filter(|resident| resident.is_held() && resident.is_proven()).map(Resident::hold)
+    }
+
+    /// Holds the mailbox with this key; opens it when nobody had it open.
+    ///
+    /// # Errors
+    /// WRONG_KEY, WRONG_NODE for an epoch that has passed, and what is wrong with the file.
+    pub async fn hold(self: &Rc<Self>, id: MailboxId, opening: Opening) -> Result<Hold, Fault> {
+        loop {
+            let there = self.table.borrow().get(&id).cloned();
+            let Some(resident) = there else { break };
+            if resident.has_key(&opening.key) {
+                return self.join(&resident, &opening).await;
+            }
+            if resident.is_proven() {
+                return Err(Fault::new(FailureCode::WrongKey, "the key does not open the mailbox"));
+            }
+            // Two keys, and neither has opened the file yet. The first is tried first; when it is the wrong one, the
+            // mailbox leaves the table.
+            let hold = resident.hold();
+            let _ = resident.enter().await;
+            drop(hold);
+        }
+        let resident = Resident::start(&self.primary, Rc::downgrade(self), id, opening);
+        self.table.borrow_mut().insert(id, resident.clone());
+        let hold = resident.hold();
+        tokio::task::spawn_local(drain::run(self.boxes.clone(), resident.clone()));
+        resident.enter().await?;
+        Ok(hold)
+    }
+
+    async fn join(&self, resident: &Rc<Resident>, opening: &Opening) -> Result<Hold, Fault> {
+        if opening.epoch < resident.epoch.get() {
+            return Err(Fault::new(FailureCode::WrongNode, "the placement has changed since"));
+        }
+        resident.epoch.set(opening.epoch);
+        if opening.birth {
+            resident.may_be_born();
+        }
+        if !opening.wrapped_sealing_key.is_empty() {
+            resident.wrapped_sealing_key.borrow_mut().clone_from(&opening.wrapped_sealing_key);
+        }
+        let hold = resident.hold();
+        resident.enter().await?;
+        Ok(hold)
+    }
+
+    /// Takes a place among the open mailboxes, closing another one's files when all are taken.
+    ///
+    /// # Errors
+    /// LIMIT when every one of them is in use.
+    pub async fn make_room(&self) -> Result<(), Fault> {
+        while self.open.get() >= self.open_max {
+            let oldest = {
+                let table = self.table.borrow();
+                table.values().filter(|each| each.is_idle()).min_by_key(|each| each.last_used()).cloned()
+            };
+            let oldest = oldest.ok_or_else(|| limit("mailboxes that are open at once"))?;
+            let before = self.open.get();
+            oldest.close().await;
+            if self.open.get() >= before {
+                // Somebody used it just now; let that go on before looking again.
+                tokio::task::yield_now().await;
+            }
+        }
+        self.open.set(self.open.get() + 1);
+        metrics::gauge!("brevdue_node_open_mailboxes").increment(1);
+        Ok(())
+    }
+
+    /// A mailbox's files were closed, or not opened after all.
+    pub fn closed(&self) {
+        self.open.set(self.open.get().saturating_sub(1));
+        metrics::gauge!("brevdue_node_open_mailboxes").decrement(1);
+    }
+
+    /// Nobody holds it any more, or its key was wrong.
+    pub fn forget(&self, resident: &Resident) {
+        let mut table = self.table.borrow_mut();
+        if table.get(&resident.id).is_some_and(|there| std::ptr::eq(there.as_ref(), resident)) {
+            table.remove(&resident.id);
+        }
+        if table.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Waits until nothing is held any more.
+    pub async fn emptied(&self) {
+        while !self.table.borrow().is_empty() {
+            self.emptied.notified().await;
+        }
+    }
+}

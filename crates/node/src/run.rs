@@ -1,0 +1,153 @@
+//! The role as a process: from its configuration until the shutdown has drained it.
+
+use crate::check;
+use crate::primary::{Primary, ReportBirth, Settings, StartError};
+use crate::register;
+use crate::service::{Service, Shards};
+use crate::shard::Handle;
+use daemon::config::{Cipher, Config};
+use daemon::listen::{ListenError, Listeners};
+use daemon::shutdown::{DrainTimeout, Shutdown};
+use daemon::telemetry::{self, Health, Recorder, TelemetryError};
+use daemon::tls::{Internal, TlsError};
+use directory::client::{DirectoryClient, NodeInfo};
+use model::Role;
+use rustls::ServerConfig;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// The name of the gRPC socket, when it is inherited.
+pub const GRPC_LISTENER: &str = "node-grpc";
+/// The name of the socket for metrics and health, when it is inherited.
+pub const METRICS_LISTENER: &str = "metrics";
+
+/// Why the role ended.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum RunError {
+    /// The node cannot start.
+    Start(#[from] StartError),
+    /// A socket cannot be had.
+    Listen(#[from] ListenError),
+    /// The internal certificate cannot be used.
+    Tls(#[from] TlsError),
+    /// Metrics cannot be set up.
+    Telemetry(#[from] TelemetryError),
+    /// The directory's address is none.
+    Directory(#[from] wire::grpc::EndpointError),
+    /// A socket failed.
+    Io(#[from] std::io::Error),
+    /// The transport failed.
+    Serve(#[from] wire::grpc::ServeError),
+    /// Not everything ended in time.
+    Drain(#[from] DrainTimeout),
+}
+
+/// The role as a process.
+///
+/// # Errors
+/// What keeps it from starting, or ended it.
+pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -> Result<(), RunError> {
+    let recorder = Recorder::install(Role::Node)?;
+    let tls = Internal::load(&config.internal, Role::Node)?;
+    let directory = DirectoryClient::connect(&config.directory.address, tls.client)?;
+    let mut sessions = Vec::with_capacity(config.node.listen_sessions.len());
+    for (at, address) in config.node.listen_sessions.iter().enumerate() {
+        sessions.push(listeners.take(&format!("node-session-{at}"), *address)?);
+    }
+    let grpc = listeners.take(GRPC_LISTENER, config.node.listen_grpc)?;
+    let births = register::births(directory.clone(), tokio::runtime::Handle::current());
+    let node = Node::start(settings(&config), sessions, &tls.server, births)?;
+    if let Some(address) = config.metrics.listen {
+        let metrics = listeners.take(METRICS_LISTENER, address)?;
+        tokio::spawn(telemetry::serve(metrics, recorder, node.health(), shutdown.clone()));
+    }
+    let info = NodeInfo {
+        id: config.node.id.to_string(),
+        session_endpoints: config.node.session_endpoints(),
+        grpc_endpoint: config.node.grpc_endpoint(),
+    };
+    tokio::spawn(register::register(directory, info, shutdown.token()));
+    tracing::info!(node = %config.node.id, shards = config.node.listen_sessions.len(), "the node is ready");
+    let serving = node.serve(grpc, tls.server, shutdown.token());
+    shutdown.drain(config.limits.drain(), serving).await??;
+    Ok(())
+}
+
+fn settings(config: &Config) -> Settings {
+    let node = &config.node;
+    let mut settings = Settings::new(node.id.clone(), node.volumes.clone(), node.node_key.clone());
+    settings.open_mailboxes_max = node.open_mailboxes_max;
+    settings.sessions_max = node.sessions_max;
+    settings.waiting_bytes_max = node.waiting_bytes_max;
+    settings.free_bytes_min = node.disk_free_bytes_min;
+    settings.options.cipher = match node.cipher {
+        Cipher::ChaCha20 => mailbox::Cipher::ChaCha20,
+        Cipher::SqlCipher4 => mailbox::Cipher::SqlCipher4,
+    };
+    settings
+}
+
+/// A node whose shards are running.
+pub struct Node {
+    primary: Arc<Primary>,
+    shards: Vec<Handle>,
+    stop: CancellationToken,
+}
+
+impl Node {
+    /// Locks the volumes and starts a shard for each listener.
+    ///
+    /// # Errors
+    /// [`StartError`], whose text says what to do.
+    pub fn start(
+        settings: Settings,
+        listeners: Vec<TcpListener>,
+        tls: &Arc<ServerConfig>,
+        report_birth: ReportBirth,
+    ) -> Result<Self, StartError> {
+        let primary = Primary::start(settings, listeners.len(), report_birth)?;
+        let stop = CancellationToken::new();
+        let mut shards = Vec::with_capacity(listeners.len());
+        for (at, listener) in listeners.into_iter().enumerate() {
+            shards.push(Handle::start(primary.clone(), at, listener.into_std()?, tls.clone(), stop.clone())?);
+        }
+        Ok(Self { primary, shards, stop })
+    }
+
+    fn senders(&self) -> Shards {
+        Shards::new(self.shards.iter().map(|shard| shard.requests.clone()).collect())
+    }
+
+    /// Does what every owner needs: writes an encrypted file on every volume and reads it back.
+    pub fn health(&self) -> Health {
+        let primary = self.primary.clone();
+        Health::new(move || {
+            let primary = primary.clone();
+            async move { check::check(&primary).await }
+        })
+    }
+
+    /// Serves deliveries and administration until `stop` is cancelled, then lets what is under way end: first deliveries,
+    /// then sessions, whose queued writes are committed; then every mailbox is checkpointed and closed.
+    ///
+    /// # Errors
+    /// The transport failed.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        stop: CancellationToken,
+    ) -> Result<(), wire::grpc::ServeError> {
+        let routes = wire::grpc::node_routes(Service::new(self.primary.clone(), self.senders()));
+        let served = wire::grpc::serve(listener, tls, routes, stop.cancelled_owned()).await;
+        self.stop.cancel();
+        let shards = self.shards;
+        let joined = tokio::task::spawn_blocking(move || shards.into_iter().for_each(Handle::join)).await;
+        if joined.is_err() {
+            tracing::error!("a shard could not be joined");
+        }
+        served
+    }
+}

@@ -1,0 +1,72 @@
+//! SEARCH: step by step on the pool, so that it can be cancelled and nobody waits behind it.
+
+use crate::answer;
+use crate::fault::{Fault, malformed};
+use crate::limits::SEARCH_STEP_MESSAGES;
+use crate::session::Call;
+use mailbox::{DateRelation, FolderId, SearchCursor, SearchKey};
+use model::UidSet;
+use std::sync::Arc;
+use wire::convert::{date_relation, flag, keyword, modseq, uid_set};
+use wire::session::{self, SearchDate, search_key::Key};
+
+/// Answers a SEARCH. The program's depth and size were checked with the frame.
+pub async fn search(call: &Call, search: session::Search) -> Result<(), Fault> {
+    let folder = FolderId::new(search.folder);
+    let wanted = search.key.as_ref().ok_or_else(|| malformed("the search has no key"))?;
+    let recent = call.session.view.recent(folder);
+    // RFC 9051 §6.4.4: \Recent is this session's own notion.
+    let key = Arc::new(program(wanted, &recent)?);
+    let reading = call.enter().await?.reading();
+    let mut cursor = SearchCursor::default();
+    let mut highest_modseq = 0;
+    loop {
+        call.outbox.ready().await;
+        let key = key.clone();
+        let step;
+        (step, cursor) = reading
+            .read_in_pool(move |reader| {
+                let step = reader.search(folder, &key, &mut cursor, SEARCH_STEP_MESSAGES)?;
+                Ok((step, cursor))
+            })
+            .await?;
+        highest_modseq = highest_modseq.max(step.highest_modseq.get());
+        for body in answer::found(&step.found, highest_modseq) {
+            call.send(body, false);
+        }
+        if step.done {
+            call.send(answer::found_all(highest_modseq), true);
+            return Ok(());
+        }
+    }
+}
+
+fn program(key: &session::SearchKey, recent: &UidSet) -> Result<SearchKey, Fault> {
+    let all = |keys: &[session::SearchKey]| keys.iter().map(|key| program(key, recent)).collect::<Result<Vec<_>, _>>();
+    Ok(match key.key.as_ref().ok_or_else(|| malformed("the search has an empty key"))? {
+        Key::AllOf(keys) => SearchKey::AllOf(all(&keys.keys)?),
+        Key::AnyOf(keys) => SearchKey::AnyOf(all(&keys.keys)?),
+        Key::Not(key) => SearchKey::Not(Box::new(program(key, recent)?)),
+        Key::Uids(runs) => SearchKey::Uids(uid_set(Some(runs))?),
+        Key::FlagSet(bit) => SearchKey::FlagSet(flag(*bit)?),
+        Key::KeywordSet(text) => SearchKey::KeywordSet(keyword(text)?),
+        Key::Header(header) => SearchKey::Header { name: header.name.clone(), value: header.value.clone() },
+        Key::Body(text) => SearchKey::Body(text.clone()),
+        Key::Text(text) => SearchKey::Text(text.clone()),
+        Key::InternalDate(date) => SearchKey::InternalDate(relation(date)?, date.day),
+        Key::SentDate(date) => SearchKey::SentDate(relation(date)?, date.day),
+        Key::Larger(octets) => SearchKey::Larger(*octets),
+        Key::Smaller(octets) => SearchKey::Smaller(*octets),
+        Key::ModseqAtLeast(value) => SearchKey::ModSeqAtLeast(modseq(*value)?),
+        Key::All(_) => SearchKey::Everything,
+        Key::Recent(_) => SearchKey::Uids(recent.clone()),
+    })
+}
+
+fn relation(date: &SearchDate) -> Result<DateRelation, Fault> {
+    Ok(match date_relation(date.relation)? {
+        session::DateRelation::Before => DateRelation::Before,
+        session::DateRelation::On => DateRelation::On,
+        session::DateRelation::Since => DateRelation::Since,
+    })
+}

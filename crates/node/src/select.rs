@@ -1,0 +1,80 @@
+//! SELECT and EXAMINE: what the folder holds, what is recent to this session, and from then on its changes.
+//!
+//! Invariant: the answer and the pushes after it leave no gap. The state is read, the selection made and the answer put on
+//! the link without letting anything come between; what committed before and is told later is recognised by its MODSEQ.
+
+use crate::answer;
+use crate::fault::Fault;
+use crate::session::Call;
+use crate::view::Selection;
+use mailbox::SelectState;
+use model::{Uid, UidSet};
+use wire::convert::{folder_name, modseq};
+use wire::session::server_frame::Body;
+use wire::session::{Changes, Done, Select};
+
+/// Frames of one answer that are put on the link at once; a longer answer flows as the link takes it.
+const FRAMES_AT_ONCE: usize = 16;
+
+/// SELECT or EXAMINE.
+pub async fn select(call: &Call, select: Select) -> Result<(), Fault> {
+    let (name, since) = (folder_name(&select.name)?, modseq(select.known_modseq)?);
+    // RFC 9051 §6.3.2: a SELECT that fails leaves nothing selected.
+    call.session.view.selection.borrow_mut().take();
+    let usage = call.enter().await?;
+    let mut claimed = UidSet::new();
+    if !select.read_only {
+        let state = usage.read(|reader| reader.select(&name))?;
+        if has_recent(&state) {
+            // Durable before it is told: no other session may be told the same (RFC 3501 §2.3.2).
+            let folder = state.folder;
+            claimed = usage.write(call.origin(false), false, move |tx| tx.claim_recent(folder)).await?;
+        }
+    }
+    let wants_changes = select.known_modseq > 0;
+    let (state, changes) = usage.read(|reader| {
+        let state = reader.select(&name)?;
+        let known = wants_changes && state.uid_validity.get() == select.known_uid_validity;
+        let changes = if known { Some(reader.changes_since(state.folder, since)?) } else { None };
+        Ok((state, changes))
+    })?;
+    let recent = if select.read_only { unclaimed(&state) } else { claimed.intersection(&state.uids) };
+    let bodies = answer::selected(&state, &recent, changes.as_ref());
+    let long = bodies.len() > FRAMES_AT_ONCE;
+    *call.session.view.selection.borrow_mut() = Some(Selection {
+        folder: state.folder,
+        read_only: select.read_only,
+        floor: state.highest_modseq,
+        recent,
+        // While a long answer flows nothing is pushed between its frames; afterwards the session looks again.
+        muted: long,
+    });
+    if !long {
+        let count = bodies.len();
+        for (at, body) in bodies.into_iter().enumerate() {
+            call.send(body, at + 1 == count);
+        }
+        return Ok(());
+    }
+    call.answer(bodies).await;
+    let resync = Changes { folder: state.folder.get(), resync: true, ..Changes::default() };
+    call.outbox.put(answer::Address { request: 0, ..call.address() }.frame(Body::Changes(resync), false));
+    Ok(())
+}
+
+fn has_recent(state: &SelectState) -> bool {
+    state.recent_from < state.uid_next
+}
+
+/// What EXAMINE shows as recent and does not claim (RFC 9051 §6.3.3).
+fn unclaimed(state: &SelectState) -> UidSet {
+    let last = Uid::new(state.uid_next.get().saturating_sub(1));
+    last.map_or_else(UidSet::new, |last| UidSet::range(state.recent_from, last).intersection(&state.uids))
+}
+
+/// UNSELECT, also for CLOSE: what CLOSE expunges is a request of its own.
+pub fn unselect(call: &Call) -> Result<(), Fault> {
+    call.session.view.selection.borrow_mut().take();
+    call.send(Body::Done(Done {}), true);
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! The verbs of a session: each request to the module that answers it.
+
+use crate::fault::{Fault, internal};
+use crate::session::Call;
+use crate::upload::Arrived;
+use crate::{change, credit::Credit, fetch, folder, search, select, upload};
+use std::rc::Rc;
+use tokio::sync::mpsc;
+use wire::session::client_frame::Body;
+use wire::session::{Append, Fetch};
+
+/// A request with what it is fed while it is under way.
+pub enum Verb {
+    /// One that is answered from what stands in it.
+    Plain(Body),
+    /// FETCH, whose frames flow against credit.
+    Fetch(Fetch, Rc<Credit>),
+    /// APPEND, whose body follows.
+    Append(Append, mpsc::Receiver<Arrived>),
+}
+
+/// Answers the request.
+///
+/// # Errors
+/// What the answer is instead.
+pub async fn run(call: &Call, verb: Verb) -> Result<(), Fault> {
+    match verb {
+        Verb::Fetch(fetch, credit) => fetch::fetch(call, fetch, &credit).await,
+        Verb::Append(append, body) => upload::append(call, append, body).await,
+        Verb::Plain(body) => plain(call, body).await,
+    }
+}
+
+async fn plain(call: &Call, body: Body) -> Result<(), Fault> {
+    match body {
+        Body::List(_) => folder::list(call).await,
+        Body::Create(create) => folder::create(call, create).await,
+        Body::Delete(delete) => folder::delete(call, delete).await,
+        Body::Rename(rename) => folder::rename(call, rename).await,
+        Body::Subscribe(subscribe) => folder::subscribe(call, subscribe).await,
+        Body::Status(status) => folder::status(call, status).await,
+        Body::Select(select) => select::select(call, select).await,
+        Body::Unselect(_) => select::unselect(call),
+        Body::Store(store) => change::store(call, store).await,
+        Body::Copy(copy) => change::copy(call, copy).await,
+        Body::Expunge(expunge) => change::expunge(call, expunge).await,
+        Body::Search(search) => search::search(call, search).await,
+        Body::AppendStatus(status) => upload::status(call, status).await,
+        // The link takes these itself, or gives them what they are fed with.
+        Body::Hello(_)
+        | Body::Open(_)
+        | Body::Close(_)
+        | Body::Credit(_)
+        | Body::Cancel(_)
+        | Body::KeyOffer(_)
+        | Body::Fetch(_)
+        | Body::Append(_)
+        | Body::Upload(_) => Err(internal("a frame of the link reached a session")),
+    }
+}
