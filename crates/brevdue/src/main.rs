@@ -1,2 +1,43 @@
-//! The brevdue binary: a table of contents of its roles and commands.
-fn main() {}
+//! The brevdue binary: roles, command line and dev. A table of contents; what each command does is in its module.
+
+mod admin;
+mod ca;
+mod cli;
+mod config;
+mod dev;
+mod failure;
+mod keys;
+mod output;
+mod role;
+mod terminal;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use failure::Failure;
+use model::Role;
+use output::Output;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    daemon::tls::install_provider();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let (config, output) = (cli.config.as_deref(), Output::new(cli.json));
+    match &cli.command {
+        Command::Dev(args) => dev::run(args, cli.data.as_deref(), output),
+        Command::Directory(args) => role::run(Role::Directory, args, config),
+        Command::Node(args) => role::run(Role::Node, args, config),
+        Command::Imap(args) => role::run(Role::Imap, args, config),
+        Command::Mx(args) => role::run(Role::Mx, args, config),
+        Command::Config(command) => config::run(command, config, output),
+        Command::Ca(command) => ca::run(command, output),
+        Command::Domain(command) => admin::run(cli, async |admin| admin::domain::run(admin, command, output).await),
+        Command::Alias(command) => admin::run(cli, async |admin| admin::alias::run(admin, command, output).await),
+    }
+}

@@ -1,0 +1,83 @@
+//! The operator's commands: how they reach the directory, with the admin certificate.
+//!
+//! With --config the directory of that file is asked. With --data it is the one of that `dev` if it runs; if not, this
+//! process opens the catalogue itself for the one command, under the folder's lock.
+
+pub mod alias;
+pub mod domain;
+
+use crate::cli::Cli;
+use crate::dev::folder::{Folder, Holder};
+use crate::failure::Failure;
+use daemon::config::Config;
+use daemon::tls::Internal;
+use directory::{Catalogue, DirectoryClient};
+use model::Role;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// A directory that can be asked.
+pub struct Admin {
+    /// The way to it.
+    pub directory: DirectoryClient,
+    /// Whether passwords of any length are taken: a `dev` is for trying out.
+    pub any_password: bool,
+}
+
+/// Reaches the directory that the options name, and has `work` done with it.
+pub fn run(cli: &Cli, work: impl AsyncFnOnce(&Admin) -> Result<(), Failure>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match (&cli.data, &cli.config) {
+            (Some(data), _) => with_data(data, work).await,
+            (None, Some(file)) => {
+                let config = Config::load_for(file, Role::Admin)?;
+                let admin = Admin { directory: connect(&config, &config.directory.address)?, any_password: false };
+                work(&admin).await
+            }
+            (None, None) => Err(Failure::Usage("which directory? Give --data DIR or --config FILE".to_owned())),
+        }
+    })
+}
+
+async fn with_data(data: &Path, work: impl AsyncFnOnce(&Admin) -> Result<(), Failure>) -> Result<(), Failure> {
+    let folder = Folder::existing(data)?;
+    let holder = folder.lock_or_find_dev().await?;
+    // After the lock: a `dev` that is just starting writes this file anew.
+    let config = Config::load_for(&folder.config("admin"), Role::Admin)?;
+    match holder {
+        Holder::Dev => {
+            let admin = Admin { directory: connect(&config, &config.directory.address)?, any_password: true };
+            work(&admin).await
+        }
+        // The lock is held to the end of the command: a `dev` that starts meanwhile waits for it.
+        Holder::Us(_lock) => in_process(&folder, &config, work).await,
+    }
+}
+
+/// The directory's service in this process, for one command.
+async fn in_process(
+    folder: &Folder,
+    config: &Config,
+    work: impl AsyncFnOnce(&Admin) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let catalogue = Arc::new(Catalogue::open(&folder.catalogue()).await?);
+    let tls = Internal::load(&folder.certificate(Role::Directory), Role::Directory)?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?.to_string();
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(directory::server::serve(catalogue, listener, tls.server, stop.clone()));
+    let admin = Admin { directory: connect(config, &address)?, any_password: true };
+    let done = work(&admin).await;
+    drop(admin);
+    stop.cancel();
+    served.await??;
+    done
+}
+
+fn connect(config: &Config, address: &str) -> Result<DirectoryClient, Failure> {
+    let tls = Internal::load(&config.internal, Role::Admin)?;
+    Ok(DirectoryClient::connect(address, tls.client)?)
+}

@@ -1,0 +1,210 @@
+//! The command line: commands, arguments and their help. What they do is in the other modules.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::Role;
+use std::path::PathBuf;
+
+/// An encrypted mail system: one file per mailbox, opened by its owner's password only.
+#[derive(Debug, Parser)]
+#[command(name = "brevdue", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// The folder of a `brevdue dev`, to work on.
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "config")]
+    pub data: Option<PathBuf>,
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Answer with JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything on loopback, and print how to connect.
+    Dev(DevArgs),
+    /// Run the catalogue.
+    Directory(RoleArgs),
+    /// Run a storage node.
+    Node(RoleArgs),
+    /// Run an IMAP front-end.
+    Imap(RoleArgs),
+    /// Run an MX: SMTP from the internet.
+    Mx(RoleArgs),
+    /// Check a configuration file, or print the reference.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The internal certificate authority.
+    #[command(subcommand)]
+    Ca(CaCommand),
+    /// Domains that mail is taken for.
+    #[command(subcommand)]
+    Domain(DomainCommand),
+    /// Aliases and their credentials.
+    #[command(subcommand)]
+    Alias(AliasCommand),
+}
+
+/// Arguments of a role.
+#[derive(Debug, Args)]
+pub struct RoleArgs {
+    /// End when standard input does: how `dev` takes its processes with it.
+    #[arg(long, hide = true)]
+    pub end_with_stdin: bool,
+}
+
+/// Arguments of `dev`.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// The usual ports, or free ones.
+    #[arg(long, value_enum, default_value_t = Ports::Default)]
+    pub ports: Ports,
+    /// A user to make, with its domain; without a password one is generated.
+    #[arg(long = "user", value_name = "ADDRESS[:PASSWORD]")]
+    pub users: Vec<String>,
+    /// A file of users to make: `address password` on each line.
+    #[arg(long = "users", value_name = "FILE")]
+    pub users_file: Option<PathBuf>,
+    /// Where to write, once everything listens, one JSON object that says where.
+    #[arg(long, value_name = "FILE")]
+    pub ready: Option<PathBuf>,
+    /// Storage nodes.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub nodes: u16,
+    /// IMAP front-ends.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub imap: u16,
+}
+
+/// Which ports `dev` listens on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ports {
+    /// IMAP 1143, IMAPS 1993, MX 1025, metrics 1090.
+    Default,
+    /// Whatever is free.
+    Auto,
+}
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the file given with --config.
+    Check {
+        /// Also check what this role needs.
+        #[arg(long, value_parser = parse_role)]
+        role: Option<Role>,
+    },
+    /// Print every key with its meaning and default.
+    Reference,
+}
+
+/// `ca …`
+#[derive(Debug, Subcommand)]
+pub enum CaCommand {
+    /// Make the authority. Its key stays in the folder: keep it off the servers.
+    Create {
+        /// The folder, which must not hold one yet.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Issue the certificate of one process.
+    Issue {
+        /// The folder of the authority.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// directory, node, imap, mx or admin.
+        #[arg(value_parser = parse_role)]
+        role: Role,
+        /// Further host names or addresses that stand in the certificate.
+        #[arg(long = "name", value_name = "HOST")]
+        names: Vec<String>,
+    },
+}
+
+/// `domain …`
+#[derive(Debug, Subcommand)]
+pub enum DomainCommand {
+    /// Take mail for a domain.
+    Add {
+        /// The domain.
+        name: String,
+    },
+    /// List the domains.
+    List,
+}
+
+/// `alias …`
+#[derive(Debug, Subcommand)]
+pub enum AliasCommand {
+    /// Make an alias. Prints its password, if it was generated, and its recovery key; neither can be had again.
+    Add {
+        /// The address; its domain must be there.
+        address: String,
+        /// The account it belongs to; without one it gets its own.
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+        /// The node for its mailbox; without one, that with the fewest.
+        #[arg(long, value_name = "ID")]
+        node: Option<String>,
+        /// The name of its first password.
+        #[arg(long, value_name = "LABEL", default_value = "first")]
+        name: String,
+        /// Read the password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// List the aliases, all or those of one domain.
+    List {
+        /// The domain.
+        domain: Option<String>,
+    },
+    /// Give an alias one more password. Asks for one that it has, or its recovery key.
+    Password {
+        /// The address.
+        address: String,
+        /// The name of the new password, such as phone.
+        #[arg(long, value_name = "LABEL")]
+        name: Option<String>,
+        /// Read the new password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+        /// Read the owner's present password, or the recovery key, from this file.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// List an alias's credentials.
+    Credentials {
+        /// The address.
+        address: String,
+    },
+    /// Take a password away from an alias.
+    Revoke {
+        /// The address.
+        address: String,
+        /// The name of the password.
+        label: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+fn parse_role(text: &str) -> Result<Role, String> {
+    let names = Role::ALL.map(Role::name).join(", ");
+    text.parse().map_err(|_| format!("a role is one of {names}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}
