@@ -1,0 +1,124 @@
+//! FETCH (RFC 3501 §6.4.5), by message number and by UID, with CHANGEDSINCE (RFC 7162 §3.1.4.1).
+
+mod answer;
+mod items;
+mod section;
+
+pub use items::Items;
+pub use section::{Form, Kind, Section};
+
+use crate::codec::SequenceSet;
+use crate::codec::cursor::{Cursor, Malformed, Parsed};
+use crate::session::answer::{Answer, End, Outcome, Stop, Updates};
+use crate::session::{Session, absorb, expunge_issued};
+use answer::{Told, Writer};
+use model::UidSet;
+use wire::session::FetchItem;
+
+/// FETCH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// UID FETCH.
+    pub by_uid: bool,
+    /// Which messages.
+    pub set: SequenceSet,
+    /// What of them.
+    pub items: Items,
+    /// Only those with a higher MODSEQ.
+    pub changed_since: Option<u64>,
+}
+
+impl Fetch {
+    /// Reads the set, the items and the modifier.
+    ///
+    /// # Errors
+    /// One is missing or malformed.
+    pub fn parse(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<Self> {
+        cursor.space()?;
+        let set = SequenceSet::parse(cursor)?;
+        cursor.space()?;
+        let mut items = Items::parse(cursor)?;
+        // RFC 3501 §6.4.8: UID FETCH answers with the UID whether asked or not.
+        items.uid |= by_uid;
+        let mut changed_since = None;
+        if cursor.take(b' ') {
+            cursor.expect(b'(', "Expected modifiers in parentheses")?;
+            if !cursor.word("CHANGEDSINCE ") {
+                return Err(Malformed("The only modifier of FETCH is CHANGEDSINCE"));
+            }
+            changed_since = Some(cursor.number64()?);
+            cursor.expect(b')', "Expected the closing parenthesis")?;
+            // RFC 7162 §3.1.4.1: CHANGEDSINCE asks for MODSEQ.
+            items.want(FetchItem::Modseq);
+        }
+        Ok(Self { by_uid, set, items, changed_since })
+    }
+
+    /// Streams the answers: what a node sends goes to the client as it comes, and the node sends no more than was written.
+    ///
+    /// # Errors
+    /// BAD without a selected folder; NO of the node; the end of the connection when a message broke off.
+    pub async fn run(self, session: &mut Session) -> Outcome {
+        if self.items.has(FetchItem::Modseq) {
+            session.enable_condstore();
+        }
+        let selected = session.selected()?;
+        let uids = selected.uids(&self.set, self.by_uid)?;
+        let updates = Updates::after(self.by_uid);
+        if uids.is_empty() {
+            return Ok(Answer::ok("Done").telling(updates));
+        }
+        // RFC 3501 §6.4.5: a body that is not peeked at is seen, but not in a folder that EXAMINE opened.
+        let marks_seen = self.items.marks_seen() && !selected.view.read_only;
+        let request = self.request(selected.view.folder, &uids, marks_seen);
+        let mut stream = selected.node.fetch(request).await?;
+        let told = Told { marks_seen, modseq: selected.condstore };
+        let mut writer = Writer::new(&self.items, told);
+        let mut answered = 0usize;
+        while let Some(fetched) = stream.next().await {
+            let fetched = match fetched {
+                Ok(fetched) => fetched,
+                Err(error) => return Err(writer.broken(error.into())),
+            };
+            absorb(selected.node, selected.view).map_err(|stop| writer.broken(stop))?;
+            for message in fetched.messages {
+                answered += usize::from(!message.continues);
+                writer.record(message, selected.view, selected.connection).await?;
+            }
+        }
+        writer.end()?;
+        let missing = self.changed_since.is_none() && answered < uids.len();
+        let gone = missing || !selected.view.vanished_of(&uids).is_empty();
+        // RFC 2180 §4.1.2: by number, the client must hear that something it knows of could not be had.
+        if gone && !self.by_uid {
+            return Ok(expunge_issued());
+        }
+        Ok(Answer::ok("Done").telling(updates))
+    }
+
+    fn request(&self, folder: u64, uids: &UidSet, mark_seen: bool) -> wire::session::Fetch {
+        let mut items = self.items.bits();
+        // What marking changes is told in the same answer; the MODSEQ says which held change the flags make obsolete.
+        if mark_seen || self.items.has(FetchItem::Flags) {
+            items |= FetchItem::Flags as u32 | FetchItem::Modseq as u32;
+        }
+        wire::session::Fetch {
+            folder,
+            uids: Some(uids.into()),
+            items,
+            sections: self.items.sections.iter().map(Section::wire).collect(),
+            changed_since: self.changed_since.unwrap_or_default(),
+            mark_seen,
+        }
+    }
+}
+
+impl Writer<'_> {
+    /// A failure in the middle of an answer cannot be told: the connection ends instead.
+    fn broken(&self, stop: Stop) -> Stop {
+        if self.is_midway() { End::Broken.into() } else { stop }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! Writes what a node fetched as IMAP's answers, piece by piece.
+//!
+//! Invariant: a literal gets exactly the octets that were announced for it, or the connection ends.
+
+use super::Items;
+use crate::codec::{date, writer};
+use crate::session::answer::End;
+use crate::session::connection::Connection;
+use crate::session::view::{NumberCursor, View};
+use model::{Flags, Uid};
+use wire::session::{FetchItem, FetchedMessage, SectionData};
+
+/// How flags are told beside what was asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// \Seen is set by this FETCH.
+    pub(super) marks_seen: bool,
+    /// With flags comes MODSEQ.
+    pub(super) modseq: bool,
+}
+
+/// The answer to one FETCH.
+pub(super) struct Writer<'a> {
+    items: &'a Items,
+    told: Told,
+    numbers: NumberCursor,
+    /// The message that is being written.
+    open: Option<Open>,
+}
+
+struct Open {
+    uid: u32,
+    /// Octets that the section at hand still owes.
+    owed: u64,
+    /// The client does not know of the message: its octets go nowhere.
+    unknown: bool,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(items: &'a Items, told: Told) -> Self {
+        Self { items, told, numbers: NumberCursor::default(), open: None }
+    }
+
+    /// Whether an answer has been begun and not ended.
+    pub(super) fn is_midway(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Nothing more comes.
+    ///
+    /// # Errors
+    /// [`End::Broken`] when an answer was not ended.
+    pub(super) fn end(&self) -> Result<(), End> {
+        if self.is_midway() { Err(End::Broken) } else { Ok(()) }
+    }
+
+    /// Writes one record.
+    ///
+    /// # Errors
+    /// [`End::Broken`] when the records do not fit together; the connection's end.
+    pub(super) async fn record(
+        &mut self,
+        message: FetchedMessage,
+        view: &mut View,
+        connection: &mut Connection,
+    ) -> Result<(), End> {
+        let mut sections = message.sections.as_slice();
+        match (&mut self.open, message.continues) {
+            (Some(open), true) if open.uid == message.uid => {
+                if let Some((first, rest)) = sections.split_first() {
+                    open.piece(first, connection).await?;
+                    sections = rest;
+                }
+            }
+            (None, false) => self.open = Some(self.begin(&message, view, &mut connection.out)),
+            (Some(_), _) | (None, true) => return Err(End::Broken),
+        }
+        let Some(open) = &mut self.open else { return Err(End::Broken) };
+        for section in sections {
+            open.section(self.items, section, connection).await?;
+        }
+        if !message.unfinished {
+            if open.owed != 0 {
+                return Err(End::Broken);
+            }
+            if !open.unknown {
+                connection.out.extend_from_slice(b")\r\n");
+            }
+            self.open = None;
+        }
+        connection.relieve().await
+    }
+
+    /// Writes the simple items.
+    fn begin(&mut self, message: &FetchedMessage, view: &mut View, out: &mut Vec<u8>) -> Open {
+        let uid = Uid::new(message.uid);
+        let number = uid.and_then(|uid| self.numbers.number(view.uids(), uid));
+        let (Some(uid), Some(number)) = (uid, number) else {
+            return Open { uid: message.uid, owed: 0, unknown: true };
+        };
+        out.extend_from_slice(b"* ");
+        writer::number(out, number as u64);
+        out.extend_from_slice(b" FETCH (");
+        let start = out.len();
+        if self.items.uid {
+            writer::word(out, start, "UID ");
+            writer::number(out, u64::from(message.uid));
+        }
+        self.flags(message, uid, view, out, start);
+        if self.items.has(FetchItem::InternalDate) {
+            writer::word(out, start, "INTERNALDATE ");
+            date::write_date_time(out, message.internal_date_ms);
+        }
+        if self.items.has(FetchItem::Size) {
+            writer::word(out, start, "RFC822.SIZE ");
+            writer::number(out, message.size);
+        }
+        let ready = [
+            (FetchItem::Envelope, "ENVELOPE ", &message.envelope),
+            (FetchItem::Body, "BODY ", &message.body),
+            (FetchItem::BodyStructure, "BODYSTRUCTURE ", &message.body_structure),
+        ];
+        for (_, name, bytes) in ready.into_iter().filter(|(item, ..)| self.items.has(*item)) {
+            writer::word(out, start, name);
+            out.extend_from_slice(bytes);
+        }
+        Open { uid: message.uid, owed: 0, unknown: false }
+    }
+
+    /// FLAGS and MODSEQ: when asked for, and FLAGS when this FETCH set \Seen (RFC 3501 §6.4.5). A change that is told this
+    /// way carries MODSEQ like one that is told unasked (RFC 7162 §3.1).
+    fn flags(&self, message: &FetchedMessage, uid: Uid, view: &mut View, out: &mut Vec<u8>, start: usize) {
+        let mut changed = false;
+        if self.items.has(FetchItem::Flags) || (self.told.marks_seen && view.has_untold_flags(uid)) {
+            changed = view.told_flags(uid, message.modseq);
+            view.learn_keywords(&message.keywords);
+            writer::word(out, start, "FLAGS ");
+            let keywords = message.keywords.iter().map(String::as_str);
+            writer::flags(out, Flags::from_bits(message.flags), keywords, view.is_recent(uid));
+        }
+        if self.items.has(FetchItem::Modseq) || (changed && self.told.modseq) {
+            writer::word(out, start, "MODSEQ (");
+            writer::number(out, message.modseq);
+            out.push(b')');
+        }
+    }
+}
+
+impl Open {
+    /// The first octets of a section.
+    async fn section(&mut self, items: &Items, data: &SectionData, connection: &mut Connection) -> Result<(), End> {
+        let section = usize::try_from(data.index).ok().and_then(|at| items.sections.get(at)).ok_or(End::Broken)?;
+        if self.owed != 0 {
+            return Err(End::Broken);
+        }
+        if self.unknown {
+            return Ok(());
+        }
+        let out = &mut connection.out;
+        if out.last() != Some(&b'(') {
+            out.push(b' ');
+        }
+        section.write_name(out);
+        if data.missing {
+            out.extend_from_slice(b" NIL");
+            return Ok(());
+        }
+        out.push(b' ');
+        writer::literal_head(out, data.total);
+        self.owed = data.total;
+        self.piece(data, connection).await
+    }
+
+    /// Further octets of the section at hand.
+    async fn piece(&mut self, data: &SectionData, connection: &mut Connection) -> Result<(), End> {
+        if self.unknown {
+            return Ok(());
+        }
+        self.owed = self.owed.checked_sub(data.data.len() as u64).ok_or(End::Broken)?;
+        connection.send(&data.data).await
+    }
+}

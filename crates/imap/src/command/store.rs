@@ -1,0 +1,134 @@
+//! STORE (RFC 3501 §6.4.6), by message number and by UID, with UNCHANGEDSINCE (RFC 7162 §3.1.3).
+
+use crate::codec::cursor::{Cursor, Malformed, Parsed};
+use crate::codec::{FlagList, SequenceSet};
+use crate::session::answer::{Answer, Code, Outcome, Updates};
+use crate::session::view::NumberCursor;
+use crate::session::{Selected, Session, Told, absorb, expunge_issued, write_flags};
+use model::{Uid, UidSet};
+use wire::convert::{keyword_texts, uid_set};
+use wire::session::{StoreMode, Stored};
+
+/// STORE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// UID STORE.
+    pub by_uid: bool,
+    /// Which messages.
+    pub set: SequenceSet,
+    /// Only those whose MODSEQ is not higher.
+    pub unchanged_since: Option<u64>,
+    /// Replace, add or remove.
+    pub mode: StoreMode,
+    /// The new flags are not to be told.
+    pub silent: bool,
+    /// The flags.
+    pub flags: FlagList,
+}
+
+impl Store {
+    /// Reads the set, the modifier, and what is to be done with which flags.
+    ///
+    /// # Errors
+    /// One is missing or malformed.
+    pub fn parse(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<Self> {
+        cursor.space()?;
+        let set = SequenceSet::parse(cursor)?;
+        cursor.space()?;
+        let mut unchanged_since = None;
+        if cursor.take(b'(') {
+            if !cursor.word("UNCHANGEDSINCE ") {
+                return Err(Malformed("The only modifier of STORE is UNCHANGEDSINCE"));
+            }
+            unchanged_since = Some(cursor.number64()?);
+            cursor.expect(b')', "Expected the closing parenthesis")?;
+            cursor.space()?;
+        }
+        let mode = match (cursor.take(b'+'), cursor.take(b'-')) {
+            (true, false) => StoreMode::Add,
+            (false, true) => StoreMode::Remove,
+            (false, false) => StoreMode::Replace,
+            (true, true) => return Err(Malformed("Expected FLAGS, +FLAGS or -FLAGS")),
+        };
+        if !cursor.word("FLAGS") {
+            return Err(Malformed("Expected FLAGS, +FLAGS or -FLAGS"));
+        }
+        let silent = cursor.word(".SILENT");
+        cursor.space()?;
+        let flags = FlagList::parse_store(cursor)?;
+        Ok(Self { by_uid, set, unchanged_since, mode, silent, flags })
+    }
+
+    /// Changes the flags and tells the new ones.
+    ///
+    /// # Errors
+    /// BAD without a selected folder; NO in one that is read-only, or of the node.
+    pub async fn run(self, session: &mut Session) -> Outcome {
+        // RFC 7162 §3.1: UNCHANGEDSINCE enables CONDSTORE.
+        if self.unchanged_since.is_some() {
+            session.enable_condstore();
+        }
+        let mut selected = session.selected_for_change()?;
+        let uids = selected.uids(&self.set, self.by_uid)?;
+        let updates = Updates::after(self.by_uid);
+        if self.flags.overlong {
+            let text = format!("A keyword has {} octets at most", model::limits::KEYWORD_BYTES_MAX);
+            return Ok(Answer::refused("LIMIT", text).telling(updates));
+        }
+        if uids.is_empty() {
+            return Ok(Answer::ok("Done").telling(updates));
+        }
+        let stored = selected.node.store(self.request(selected.view.folder, &uids)).await?;
+        absorb(selected.node, selected.view)?;
+        self.tell(&mut selected, &stored).await?;
+        let modified = uid_set(stored.modified.as_ref())?;
+        let existing = stored.messages.len() + modified.len();
+        if !self.by_uid && existing < uids.len() {
+            return Ok(expunge_issued());
+        }
+        let answer = Answer::ok("Done").telling(updates);
+        if modified.is_empty() {
+            return Ok(answer);
+        }
+        // RFC 7162 §3.1.3: message numbers for STORE, UIDs for UID STORE.
+        Ok(answer.with(Code::Modified(selected.in_words(&modified, self.by_uid))))
+    }
+
+    fn request(&self, folder: u64, uids: &UidSet) -> wire::session::Store {
+        wire::session::Store {
+            folder,
+            uids: Some(uids.into()),
+            mode: self.mode.into(),
+            flags: self.flags.flags.bits(),
+            keywords: keyword_texts(&self.flags.keywords),
+            conditional: self.unchanged_since.is_some(),
+            unchanged_since: self.unchanged_since.unwrap_or_default(),
+            // The answer says what became of each message; a push of the same would only have to be dropped.
+            silent: true,
+        }
+    }
+
+    /// A silent STORE tells nothing, or with CONDSTORE the new MODSEQ alone (RFC 7162 §3.1.3).
+    async fn tell(&self, selected: &mut Selected<'_>, stored: &Stored) -> Result<(), crate::session::answer::Stop> {
+        let told = Told { uid: self.by_uid, flags: !self.silent, modseq: selected.condstore };
+        let mut numbers = NumberCursor::default();
+        selected.view.highest_modseq = selected.view.highest_modseq.max(stored.highest_modseq);
+        for change in &stored.messages {
+            let Some(uid) = Uid::new(change.uid) else { continue };
+            selected.view.learn_keywords(&change.keywords);
+            // Changes of other sessions that came before ours are part of what is told; a silent STORE leaves them to be
+            // told later, without the flags that it set itself being asked for.
+            if told.flags {
+                selected.view.told_flags(uid, change.modseq);
+            } else {
+                selected.view.renew_flags(change);
+            }
+            let Some(number) = numbers.number(selected.view.uids(), uid) else { continue };
+            if told.flags || told.modseq {
+                write_flags(&mut selected.connection.out, number, selected.view.is_recent(uid), change, told);
+                selected.connection.relieve().await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,294 @@
+//! One IMAP session: reads commands, runs them in order, tells what changed, answers.
+//!
+//! Invariants: commands run one after the other in the order they came (RFC 3501 §5.5); answers are flushed before the
+//! session waits for input; a session that waits holds no buffers.
+
+pub mod answer;
+pub mod connection;
+pub mod transport;
+mod updates;
+pub mod view;
+
+pub(crate) use updates::{Told, absorb, expunge_issued, write_flags, write_known_flags};
+
+use crate::codec::{Announced, Cursor, Step};
+use crate::command::{self, append};
+use crate::limits::{
+    BAD_COMMANDS_BEFORE_SIGN_IN_MAX, BAD_COMMANDS_MAX, IDLE_BEFORE_SIGN_IN, LITERAL_BYTES_MAX, READ_STALL, SIGNED_IN,
+};
+use crate::server::Shared;
+use answer::{Answer, End, Outcome, Status, Stop, Updates};
+use bytes::Bytes;
+use connection::Connection;
+use model::UidSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::time::timeout;
+use view::View;
+
+/// One client's session.
+pub struct Session {
+    /// The client.
+    pub connection: Connection,
+    /// What all sessions share.
+    pub shared: Arc<Shared>,
+    /// Where the client is.
+    pub peer: SocketAddr,
+    /// Who signed in.
+    pub account: Option<Box<Account>>,
+    /// A CONDSTORE-enabling command was given (RFC 7162 §3.1).
+    pub condstore: bool,
+    /// Failed sign-ins on this connection.
+    pub failed_sign_ins: u32,
+    bad_commands: u32,
+}
+
+/// A signed-in owner.
+pub struct Account {
+    /// The session at the mailbox's primary.
+    pub node: node_client::Session,
+    /// The selected folder.
+    pub view: Option<Box<View>>,
+}
+
+impl Session {
+    /// A session that has not greeted.
+    pub fn new(connection: Connection, shared: Arc<Shared>, peer: SocketAddr) -> Self {
+        Self { connection, shared, peer, account: None, condstore: false, failed_sign_ins: 0, bad_commands: 0 }
+    }
+
+    /// Greets and serves until the connection ends.
+    pub async fn run(mut self) {
+        let end = self.serve().await;
+        if let Err(End::Bye(code, text)) = &end {
+            self.bye(*code, text);
+            let _ = self.connection.flush().await;
+        }
+        match end {
+            Err(End::Io(error)) => tracing::debug!(%error, "connection ended"),
+            Err(End::Broken) => tracing::warn!("connection closed in the middle of a literal"),
+            Err(End::Bye(_, text)) => tracing::debug!(text, "connection closed"),
+            Err(End::Logout) | Ok(()) => {}
+        }
+        let closing = tokio::io::AsyncWriteExt::shutdown(&mut self.connection.transport);
+        let _ = timeout(crate::limits::HANDSHAKE, closing).await;
+    }
+
+    async fn serve(&mut self) -> Result<(), End> {
+        let capabilities = command::capability::list(self);
+        answer::untagged_ok(&mut self.connection.out, &answer::Code::Capability(capabilities), "Brevdue ready");
+        loop {
+            match self.connection.input.step() {
+                Step::More => self.wait_for_input().await?,
+                Step::Command(text) => self.command(&text).await?,
+                Step::Literal(announced) => self.literal(announced).await?,
+                Step::Overlong(start) => {
+                    let tag = Cursor::new(&start).tag().ok();
+                    let answer = Answer::bad("The command is too long").with(answer::Code::Plain("LIMIT"));
+                    self.finish(tag, answer).await?;
+                }
+                Step::Hopeless => {
+                    return Err(End::Bye(Some("TOOBIG"), "That is more than is worth reading to refuse it"));
+                }
+            }
+        }
+    }
+
+    /// Waits for more octets, at most as long as the state allows.
+    async fn wait_for_input(&mut self) -> Result<(), End> {
+        self.connection.flush().await?;
+        let midway = self.connection.input.is_midway();
+        let (patience, text) = match (midway, &self.account) {
+            (true, Some(_)) => (READ_STALL, "A command stayed unfinished for too long"),
+            (false, Some(_)) => (self.shared.settings.idle, "Autologout: idle for too long"),
+            (_, None) => (IDLE_BEFORE_SIGN_IN, "Nobody signed in"),
+        };
+        if !midway {
+            self.connection.shrink();
+        }
+        let shutdown = self.shared.shutdown.clone();
+        tokio::select! {
+            read = timeout(patience, self.connection.read()) => read.unwrap_or(Err(End::Bye(None, text))),
+            () = shutdown.cancelled(), if !midway => Err(End::Bye(Some("UNAVAILABLE"), "The server is shutting down, connect again")),
+        }
+    }
+
+    async fn command(&mut self, text: &Bytes) -> Result<(), End> {
+        let (tag, parsed) = command::parse(text);
+        let outcome = match parsed {
+            Ok(command) => command.run(self, tag.unwrap_or_default()).await,
+            Err(malformed) => Ok(malformed.into()),
+        };
+        self.conclude(tag, outcome).await
+    }
+
+    /// Decides what happens with a literal: the message of an APPEND is streamed, others become part of their command.
+    async fn literal(&mut self, announced: Announced) -> Result<(), End> {
+        let text = self.connection.input.text();
+        let (tag, refusal) = match append::head(text) {
+            append::Head::Message(tag, append) => {
+                let outcome = Box::pin(append.run(self, announced)).await;
+                return self.conclude(Some(&tag), outcome).await;
+            }
+            append::Head::Bad(tag, malformed) => (tag, Some(Answer::from(malformed))),
+            append::Head::Other => {
+                let tag = Cursor::new(text).tag().unwrap_or("*").to_owned();
+                let room = self.connection.input.limits().command_bytes_max.saturating_sub(text.len()) as u64;
+                let fits = announced.octets <= LITERAL_BYTES_MAX.min(room);
+                let limit =
+                    || Answer::bad("The literal is too big for this command").with(answer::Code::Plain("LIMIT"));
+                (tag, (!fits).then(limit))
+            }
+        };
+        match refusal {
+            Some(answer) => {
+                self.connection.input.refuse();
+                self.finish(Some(&tag), answer).await
+            }
+            None => {
+                self.connection.input.accept();
+                if announced.waits {
+                    self.connection.out.extend_from_slice(b"+ OK\r\n");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn conclude(&mut self, tag: Option<&str>, outcome: Outcome) -> Result<(), End> {
+        match outcome {
+            Ok(answer) => self.finish(tag, answer).await,
+            Err(Stop::Answer(answer)) => self.finish(tag, *answer).await,
+            Err(Stop::Answered) => Ok(()),
+            Err(Stop::End(end)) => Err(end),
+        }
+    }
+
+    /// Tells what may be told, then answers.
+    async fn finish(&mut self, tag: Option<&str>, answer: Answer) -> Result<(), End> {
+        match self.tell(answer.updates).await {
+            Ok(()) | Err(Stop::Answered) => {}
+            Err(Stop::End(end)) => return Err(end),
+            // The command's own answer stands; what could not be told now will be with a later one.
+            Err(Stop::Answer(failure)) => tracing::warn!(why = %failure.text, "changes could not be told"),
+        }
+        if answer.status == Status::Bad {
+            self.bad_commands += 1;
+        }
+        answer.write(&mut self.connection.out, tag);
+        self.connection.relieve().await?;
+        let bad_max = if self.account.is_some() { BAD_COMMANDS_MAX } else { BAD_COMMANDS_BEFORE_SIGN_IN_MAX };
+        if self.bad_commands > bad_max {
+            return Err(End::Bye(None, "Too many commands that make no sense"));
+        }
+        Ok(())
+    }
+
+    fn bye(&mut self, code: Option<&'static str>, text: &str) {
+        let out = &mut self.connection.out;
+        out.extend_from_slice(b"* BYE ");
+        if let Some(code) = code {
+            answer::Code::Plain(code).write(out);
+        }
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Whether a password may be taken on this connection.
+    pub fn may_sign_in(&self) -> bool {
+        self.connection.transport.is_tls() || self.shared.settings.plaintext_sign_in.allows(self.peer.ip())
+    }
+
+    /// Whether STARTTLS is possible.
+    pub fn can_start_tls(&self) -> bool {
+        !self.connection.transport.is_tls() && self.account.is_none() && self.shared.tls.is_some()
+    }
+
+    /// Enters the authenticated state.
+    pub fn signed_in(&mut self, node: node_client::Session) {
+        self.account = Some(Box::new(Account { node, view: None }));
+        self.connection.input.set_limits(SIGNED_IN);
+        self.bad_commands = 0;
+    }
+
+    /// The account, or BAD when nobody has signed in.
+    ///
+    /// # Errors
+    /// [`Stop::Answer`]
+    pub fn account(&mut self) -> Result<&mut Account, Stop> {
+        self.account.as_deref_mut().ok_or_else(|| Answer::bad("Sign in first").into())
+    }
+
+    /// The account and its selected folder, or BAD.
+    ///
+    /// # Errors
+    /// [`Stop::Answer`]
+    pub fn selected(&mut self) -> Result<Selected<'_>, Stop> {
+        let Self { connection, account, condstore, .. } = self;
+        let account = account.as_deref_mut().ok_or_else(|| Answer::bad("Sign in first"))?;
+        let view = account.view.as_deref_mut().ok_or_else(|| Answer::bad("Select a folder first"))?;
+        Ok(Selected { connection, node: &account.node, view, condstore: *condstore })
+    }
+
+    /// The same, for commands that change something: NO in a folder that was opened with EXAMINE.
+    ///
+    /// # Errors
+    /// [`Stop::Answer`]
+    pub fn selected_for_change(&mut self) -> Result<Selected<'_>, Stop> {
+        let selected = self.selected()?;
+        if selected.view.read_only {
+            return Err(Answer::refused("READ-ONLY", "The folder was opened with EXAMINE").into());
+        }
+        Ok(selected)
+    }
+
+    /// Turns CONDSTORE on for the rest of the session (RFC 7162 §3.1).
+    pub fn enable_condstore(&mut self) {
+        self.condstore = true;
+    }
+}
+
+/// A session in the selected state, taken apart.
+pub struct Selected<'a> {
+    /// The client.
+    pub connection: &'a mut Connection,
+    /// The mailbox.
+    pub node: &'a node_client::Session,
+    /// The folder.
+    pub view: &'a mut View,
+    /// Whether answers with flags carry MODSEQ.
+    pub condstore: bool,
+}
+
+impl Selected<'_> {
+    /// The UIDs that a command means.
+    ///
+    /// # Errors
+    /// BAD for a message number that the client cannot know of.
+    pub fn uids(&self, set: &crate::codec::SequenceSet, by_uid: bool) -> Result<UidSet, Stop> {
+        if by_uid {
+            return Ok(set.resolve_uids(self.view.uids()));
+        }
+        let exists = self.view.exists();
+        // RFC 3501 §9 seq-number: "the server should respond with a tagged BAD … if that message sequence number is not
+        // in use". An empty folder has no `*` either, but 1:* is how clients ask for everything.
+        if exists == 0 && set.has_star() {
+            return Ok(UidSet::new());
+        }
+        if set.highest_number().is_some_and(|n| n as usize > exists) {
+            return Err(Answer::bad(format!("There are only {exists} messages")).telling(Updates::NoExpunge).into());
+        }
+        let star = u32::try_from(exists).unwrap_or(u32::MAX);
+        Ok(view::uids_at(self.view.uids(), &set.resolve(star)))
+    }
+
+    /// A set of UIDs as the command that asked writes it.
+    pub fn in_words(&self, uids: &UidSet, by_uid: bool) -> UidSet {
+        if by_uid {
+            return uids.clone();
+        }
+        let runs = view::number_runs(self.view.uids(), uids);
+        let bounds = runs.into_iter().flat_map(|(first, last)| [first as u32, last as u32]).collect::<Vec<_>>();
+        UidSet::from_bounds(&bounds).unwrap_or_default()
+    }
+}
