@@ -2,6 +2,7 @@
 //! What cannot be decoded is taken as it stands.
 
 use crate::lex;
+use crate::limits::ENCODED_WORD_BYTES_MAX;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use memchr::memmem;
@@ -63,10 +64,12 @@ fn flush(out: &mut String, words: Option<(&[u8], Vec<u8>)>) {
 
 /// The encoded word that `bytes` begin with.
 fn parse(bytes: &[u8]) -> Option<Word<'_>> {
-    let mut pieces = bytes.get(2..)?.splitn(3, |byte| *byte == b'?');
+    let (window, beyond) = lex::split(bytes, ENCODED_WORD_BYTES_MAX);
+    let mut pieces = window.get(2..)?.splitn(3, |byte| *byte == b'?');
     let (charset, encoding, tail) = (pieces.next()?, pieces.next()?, pieces.next()?);
     let end = memmem::find(tail, b"?=")?;
     let (text, rest) = lex::split(tail, end);
+    let (_, rest) = lex::split(bytes, bytes.len() - beyond.len() - rest.len() + 2);
     // A language may follow the charset (RFC 2231 §5).
     let charset = charset.split(|byte| *byte == b'*').next().unwrap_or_default();
     if charset.is_empty() || charset.iter().any(|byte| !byte.is_ascii_graphic()) {
@@ -77,7 +80,7 @@ fn parse(bytes: &[u8]) -> Option<Word<'_>> {
         b"b" | b"B" => base64(text),
         _ => return None,
     };
-    Some(Word { charset, octets, rest: rest.get(2..).unwrap_or_default() })
+    Some(Word { charset, octets, rest })
 }
 
 /// Octets of a text in this charset; an empty name is none given.
@@ -182,6 +185,8 @@ mod tests {
         for text in ["=?", "a =? b", "=?x?y?z?=", "=??q?a?=", "=?utf-8?q?open", "a=?=b", "=?utf 8?q?a?="] {
             assert_eq!(decoded(text), text);
         }
+        let long = format!("=?utf-8?q?{}?=", "x".repeat(ENCODED_WORD_BYTES_MAX));
+        assert_eq!(decoded(&long), long);
         assert_eq!(decoded("=?nope?q?=41=?="), "A=");
         assert_eq!(decode(b"J\xF8rn"), "Jørn");
     }

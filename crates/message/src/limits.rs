@@ -24,6 +24,10 @@ pub const STRING_BYTES_MAX: usize = 16 * 1024;
 pub const ADDRESS_STRING_BYTES_MAX: usize = 1024;
 /// Octets from which a string is a literal whatever it holds, so that quoting never doubles a long one.
 pub const QUOTED_BYTES_MAX: usize = 1024;
+/// Octets of an encoded word. RFC 2047 §2 has 75; whole subjects in one word are seen. Bounds the search for its end.
+pub const ENCODED_WORD_BYTES_MAX: usize = 4096;
+/// Octets of a subject that its base is taken from: prefixes are peeled off one by one, in quadratic time at worst.
+pub const BASE_SUBJECT_BYTES_MAX: usize = 998;
 /// Message ids of one field that are kept: longer threads have their oldest ids left out.
 pub const MESSAGE_IDS_MAX: usize = 1000;
 /// Octets of one message id (RFC 5322 §2.1.1: an id cannot be folded, a line has 998 at most).

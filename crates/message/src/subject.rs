@@ -1,7 +1,11 @@
 //! The base subject of RFC 5256 §2.1: what a thread's subjects have in common.
 
+use crate::limits::BASE_SUBJECT_BYTES_MAX;
+
 /// The base subject of a decoded subject.
 pub(crate) fn base(subject: &str) -> String {
+    let start = subject.floor_char_boundary(BASE_SUBJECT_BYTES_MAX.min(subject.len()));
+    let subject = subject.get(..start).unwrap_or(subject);
     let spaced = subject.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut rest = spaced.as_str();
     loop {
