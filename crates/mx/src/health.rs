@@ -4,17 +4,13 @@ use crate::Mx;
 use crate::limits::HEALTH_SECONDS_MAX;
 use bytes::Bytes;
 use model::DeliveryId;
-use std::sync::Arc;
 use std::time::Duration;
 use wire::node::DeliveryStatusRequest;
 
-/// What is wrong, in one line.
-///
-/// # Errors
-/// The directory or a node did not answer in time.
-pub async fn check(mx: Arc<Mx>) -> Result<(), String> {
+/// What is wrong, in one line, if anything is.
+pub async fn check(mx: &Mx) -> Result<(), String> {
     let limit = Duration::from_secs(HEALTH_SECONDS_MAX);
-    tokio::time::timeout(limit, Box::pin(work(&mx))).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))
+    tokio::time::timeout(limit, Box::pin(work(mx))).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))
 }
 
 async fn work(mx: &Mx) -> Result<(), String> {

@@ -25,7 +25,7 @@ use daemon::shutdown::{DrainTimeout, Shutdown};
 use daemon::telemetry::{self, Health, Recorder, TelemetryError};
 use daemon::tls::{self, Internal, TlsError};
 use model::Role;
-use model::limits::RECIPIENTS_MAX;
+use model::limits::{MESSAGE_BYTES_MAX, RECIPIENTS_MAX};
 use nodes::Nodes;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
@@ -41,6 +41,7 @@ pub struct Mx {
     nodes: Nodes,
     tls: TlsAcceptor,
     patience: Patience,
+    trusts_loopback: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,6 +57,8 @@ pub struct Parts {
     pub public: Arc<ServerConfig>,
     /// How long to wait.
     pub patience: Patience,
+    /// Whether clients on this machine may speak before the greeting: scripts do, and are no spam.
+    pub trusts_loopback: bool,
     /// The time of day in Received.
     pub clock: Arc<dyn Clock>,
 }
@@ -63,9 +66,17 @@ pub struct Parts {
 impl Mx {
     /// From its parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { session, directory, internal, public, patience, clock } = parts;
+        let Parts { session, directory, internal, public, patience, trusts_loopback, clock } = parts;
         let nodes = Nodes::new(directory.clone(), internal);
-        Self { session, directory, nodes, tls: TlsAcceptor::from(public), patience, clock }
+        Self { session, directory, nodes, tls: TlsAcceptor::from(public), patience, trusts_loopback, clock }
+    }
+
+    /// Does what every message needs: a look-up in the directory, and a word with every node.
+    ///
+    /// # Errors
+    /// What is wrong, in one line.
+    pub async fn check(&self) -> Result<(), String> {
+        health::check(self).await
     }
 
     /// Serves SMTP on a listener until `shutdown`, then until the conversations have ended: messages that are coming in
@@ -127,6 +138,7 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
         internal,
         public: tls::public_server(&config.mx.cert, &config.mx.key)?,
         patience: Patience::default(),
+        trusts_loopback: true,
         clock: Arc::new(SystemClock),
     };
     let mx = Arc::new(Mx::new(parts));
@@ -147,7 +159,7 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
 fn session_config(config: &Config) -> smtp::Config {
     smtp::Config {
         hostname: config.mx.hostname.clone(),
-        size_max: config.mx.message_bytes_max,
+        size_max: config.mx.message_bytes_max.min(MESSAGE_BYTES_MAX - limits::TRACE_BYTES_MAX),
         recipients_max: RECIPIENTS_MAX as u32,
         starttls: true,
     }
@@ -155,5 +167,8 @@ fn session_config(config: &Config) -> smtp::Config {
 
 fn health(mx: &Arc<Mx>) -> Health {
     let mx = Arc::clone(mx);
-    Health::new(move || health::check(Arc::clone(&mx)))
+    Health::new(move || {
+        let mx = Arc::clone(&mx);
+        async move { mx.check().await }
+    })
 }

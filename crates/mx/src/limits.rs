@@ -21,6 +21,9 @@ pub const COMMIT_SECONDS_MAX: u64 = 60;
 /// Seconds to find out what became of a delivery whose answer was lost: a node's restart takes less. With
 /// [`COMMIT_SECONDS_MAX`] it stays well under the ten minutes that a client waits (RFC 5321 §4.5.3.2.6).
 pub const SETTLE_SECONDS_MAX: u64 = 120;
+/// Seconds for which a node's word that it has not committed a delivery is doubted, when the text cannot be sent again: a
+/// node that was started again can look into a mailbox only once a front-end has brought its key back.
+pub const DOUBT_SECONDS_MAX: u64 = 5;
 /// Milliseconds before a node that was lost is asked again; doubled each time.
 pub const SETTLE_PAUSE_MS_MIN: u64 = 25;
 /// Milliseconds between two such questions at most.
@@ -33,6 +36,9 @@ pub const REPLAY_BYTES_MAX: usize = 128 * 1024;
 pub const FRAME_TEXT_BYTES: usize = vault::sealing::SEGMENT_BYTES;
 /// Frames to one node that wait to be sent: the transport has a window of its own.
 pub const FRAMES_QUEUED_MAX: usize = 4;
+/// Octets of the trace fields at most: a path, two names and an address literal with what stands between them, doubled.
+/// They go on top of a message, which with them must not be over what a node takes.
+pub const TRACE_BYTES_MAX: u64 = 4 * 1024;
 /// Octets read from a client at once.
 pub const READ_BYTES: usize = 16 * 1024;
 /// Octets of replies that are gathered before they are written, for a client that pipelines without end.

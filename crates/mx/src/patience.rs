@@ -1,8 +1,8 @@
 //! How long the MX waits for clients and nodes; handed in, so that tests can be less patient.
 
 use crate::limits::{
-    ADMISSION_SECONDS_MAX, COMMAND_SECONDS_MAX, COMMIT_SECONDS_MAX, HANDSHAKE_SECONDS_MAX, MESSAGE_SECONDS_MAX,
-    SETTLE_SECONDS_MAX, STALL_SECONDS_MAX, TEXT_SECONDS_MAX, WRITE_SECONDS_MAX,
+    ADMISSION_SECONDS_MAX, COMMAND_SECONDS_MAX, COMMIT_SECONDS_MAX, DOUBT_SECONDS_MAX, HANDSHAKE_SECONDS_MAX,
+    MESSAGE_SECONDS_MAX, SETTLE_SECONDS_MAX, STALL_SECONDS_MAX, TEXT_SECONDS_MAX, WRITE_SECONDS_MAX,
 };
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct Patience {
     pub commit: Duration,
     /// For what became of a delivery.
     pub settle: Duration,
+    /// For a node to think better of saying that it has not committed a delivery.
+    pub doubt: Duration,
 }
 
 impl Default for Patience {
@@ -41,6 +43,7 @@ impl Default for Patience {
             stall: Duration::from_secs(STALL_SECONDS_MAX),
             commit: Duration::from_secs(COMMIT_SECONDS_MAX),
             settle: Duration::from_secs(SETTLE_SECONDS_MAX),
+            doubt: Duration::from_secs(DOUBT_SECONDS_MAX),
         }
     }
 }

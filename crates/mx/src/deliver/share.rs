@@ -139,6 +139,7 @@ impl Share {
     pub(super) async fn commit(&mut self, size: u64, replay: Option<&[Bytes]>, deadline: Instant) -> Outcomes {
         let mut outcomes = Outcomes::new();
         let mut pause = Pause::new(deadline);
+        let mut doubted_until = None;
         loop {
             if let Some(link) = self.link.take() {
                 let wraps = std::mem::take(&mut self.wraps);
@@ -163,6 +164,7 @@ impl Share {
                         }
                     }
                     // The node's word is that they have nothing, and the text is gone.
+                    None if Instant::now() < *doubted_until.get_or_insert(Instant::now() + self.patience.doubt) => {}
                     None => {
                         outcomes.extend(self.recipients.drain(..).map(|one| (one.mailbox, Outcome::Failed)));
                         return outcomes;

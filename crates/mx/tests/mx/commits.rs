@@ -42,6 +42,19 @@ async fn a_lost_answer_is_asked_for_and_nothing_is_sent_twice() {
 }
 
 #[tokio::test]
+async fn a_node_without_the_key_yet_is_not_taken_at_its_word() {
+    for (message, deliver_calls) in [(b"small\r\n".to_vec(), 2), (large(), 1)] {
+        let world = World::start().await;
+        world.open(&["ann"]);
+        world.nodes[0].script([Trouble::LostAnswer]);
+        world.nodes[0].state.lock().unwrap().status_denials = 2;
+        assert_eq!(send(&world, &["ann@example.com"], &message).await, "250 2.0.0 Stored");
+        assert_eq!(copies(&world), [("ann", 1), ("bea", 0), ("cay", 0)]);
+        assert_eq!(world.nodes[0].state.lock().unwrap().deliver_calls, deliver_calls);
+    }
+}
+
+#[tokio::test]
 async fn a_small_message_is_sent_again_wherever_the_node_broke_off() {
     for trouble in [Trouble::InText, Trouble::BeforeCommit] {
         let world = World::start().await;

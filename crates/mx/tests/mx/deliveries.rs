@@ -169,6 +169,17 @@ async fn a_node_that_gives_no_more_credit_is_given_up() {
 }
 
 #[tokio::test]
+async fn health_is_that_of_what_a_message_needs() {
+    let mut world = World::start().await;
+    assert_eq!(world.role.check().await, Ok(()));
+    world.stop_node(1);
+    let sick = world.role.check().await.unwrap_err();
+    assert!(sick.starts_with("node node-1: "), "{sick}");
+    world.stop_directory().await;
+    assert_ne!(world.role.check().await, Ok(()));
+}
+
+#[tokio::test]
 async fn directory_or_node_out_of_reach() {
     let mut world = World::start().await;
     let mut client = world.client().await;

@@ -53,6 +53,8 @@ pub struct State {
     pub script: VecDeque<Trouble>,
     /// So many DeliveryStatus calls fail first.
     pub status_failures: usize,
+    /// So many say that nothing was committed, as a node does that has no key yet.
+    pub status_denials: usize,
     pub status_calls: usize,
     pub deliver_calls: usize,
     /// Octets of text that came in, over all streams.
@@ -249,11 +251,13 @@ impl Node for ScriptedNode {
             state.status_failures -= 1;
             return Err(Status::unavailable("starting"));
         }
+        let denied = state.status_denials > 0;
+        state.status_denials = state.status_denials.saturating_sub(1);
         let committed = request.mailbox_ids.into_iter().map(|mailbox_id| {
             let known = |stored: &Stored| {
                 stored.mailbox.to_string() == mailbox_id && stored.delivery.as_bytes() == &request.delivery_id[..]
             };
-            let outcome = if state.stored.iter().any(known) { Outcome::Already } else { Outcome::Failed };
+            let outcome = if !denied && state.stored.iter().any(known) { Outcome::Already } else { Outcome::Failed };
             Committed { mailbox_id, outcome: outcome.into() }
         });
         Ok(Response::new(DeliveryStatusReply { committed: committed.collect() }))

@@ -32,6 +32,7 @@ pub const NOW: &str = "2026-02-03T04:05:06Z";
 pub struct World {
     dir: TempDir,
     pub mx: SocketAddr,
+    pub role: Arc<Mx>,
     pub nodes: [ScriptedNode; 2],
     pub shutdown: CancellationToken,
     pub served: JoinHandle<()>,
@@ -51,7 +52,8 @@ pub fn mailbox(name: &str) -> MailboxId {
 
 /// Gives up soon where a test has something fail for good.
 pub fn patience() -> Patience {
-    Patience { settle: Duration::from_secs(2), ..Patience::default() }
+    let doubt = Duration::from_millis(200);
+    Patience { settle: Duration::from_secs(2), doubt, ..Patience::default() }
 }
 
 fn issue(dir: &Path, role: Role) -> Internal {
@@ -127,15 +129,18 @@ impl World {
             internal,
             public: tls::public_server(&public.cert, &public.key).unwrap(),
             patience,
+            trusts_loopback: false,
             clock: Arc::new(NOW.parse::<Timestamp>().unwrap()),
         };
+        let role = Arc::new(Mx::new(parts));
         let shutdown = CancellationToken::new();
         let until = shutdown.clone();
+        let serving = Arc::clone(&role);
         let served = tokio::spawn(async move {
             let acceptor = Acceptor::new(listener, Limit::new("mx", 100), None);
-            Arc::new(Mx::new(parts)).serve(acceptor, &until).await;
+            serving.serve(acceptor, &until).await;
         });
-        Self { dir, mx: at, nodes, shutdown, served, directory, directory_served, node_stops }
+        Self { dir, mx: at, role, nodes, shutdown, served, directory, directory_served, node_stops }
     }
 
     pub async fn client(&self) -> Client {
