@@ -77,6 +77,7 @@ fuzz_target!(|data: &[u8]| {
     for piece in conversation.chunks(usize::from(cut).max(1)) {
         pieces.feed(piece);
     }
+    pieces.feed(b"");
     assert_eq!(whole.replies, pieces.replies);
     assert_eq!(whole.messages, pieces.messages);
     assert_eq!(whole.closed, pieces.closed);
