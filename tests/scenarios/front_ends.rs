@@ -39,6 +39,7 @@ fn flags_copies_and_expunges_cross() {
     // Folders too.
     one.ok("CREATE Shared");
     two.ok("MOVE 1 Shared");
-    assert_eq!(one.ok("STATUS Shared (MESSAGES)").lines(), ["STATUS Shared (MESSAGES 1)"]);
+    let status = one.ok("STATUS Shared (MESSAGES)").lines();
+    assert!(status.contains(&"STATUS Shared (MESSAGES 1)".to_owned()), "{status:?}");
     dev.stop();
 }
