@@ -183,8 +183,9 @@ impl Delivery {
         self.body = true;
         self.owed += octets as u64;
         metrics::counter!("brevdue_node_delivered_bytes_total").increment(octets as u64);
-        if octets > CHUNK_BYTES_MAX || self.owed > CREDIT_BYTES {
-            return Err(Status::invalid_argument("more of the body than there is credit for"));
+        // More frames than there is credit for wait in the stream's window, which is as large as the credit.
+        if octets > CHUNK_BYTES_MAX {
+            return Err(Status::invalid_argument(format!("more than {CHUNK_BYTES_MAX} octets in one frame")));
         }
         Ok(())
     }

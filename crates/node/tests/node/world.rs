@@ -1,0 +1,189 @@
+//! A node on loopback with a CA and an owner of its own.
+
+use crate::client::Client;
+use daemon::tls::Internal;
+use daemon::{ca, config, tls};
+use jiff::Timestamp;
+use model::{DeliveryId, MailboxId, NodeId, Role};
+use node::{Node, Settings};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+use vault::MailboxKey;
+use vault::sealing::{PrivateKey, PublicKey, Sealer};
+use wire::node::node_client::NodeClient;
+use wire::session::Open;
+
+pub const NODE: &str = "node-1";
+/// Whatever takes longer than this has gone wrong.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct World {
+    dir: TempDir,
+    pub shards: Vec<SocketAddr>,
+    grpc: SocketAddr,
+    stop: CancellationToken,
+    served: JoinHandle<()>,
+    pub births: Arc<Mutex<Vec<MailboxId>>>,
+}
+
+/// Somebody with a mailbox.
+pub struct Owner {
+    pub mailbox: MailboxId,
+    pub key: MailboxKey,
+    pub public: PublicKey,
+    pub wrapped_sealing_key: Vec<u8>,
+}
+
+impl Owner {
+    pub fn new(number: u8) -> Self {
+        let mailbox = MailboxId::from_bytes([number; 12]);
+        let key = MailboxKey::generate().unwrap();
+        let (private, public) = PrivateKey::generate().unwrap();
+        let wrapped_sealing_key = private.wrap(&key, &mailbox).unwrap();
+        Self { mailbox, key, public, wrapped_sealing_key }
+    }
+
+    /// The Open of a front-end that holds the right key.
+    pub fn opening(&self, boot_key: &[u8]) -> Open {
+        let node: NodeId = NODE.parse().unwrap();
+        Open {
+            mailbox_id: self.mailbox.to_string(),
+            sealed_key: vault::transit::seal(boot_key, &self.key, &self.mailbox, &node).unwrap().into(),
+            wrapped_sealing_key: self.wrapped_sealing_key.clone().into(),
+            birth: true,
+            epoch: 1,
+        }
+    }
+
+    /// The message sealed for this owner: the body, and the wrap of its key.
+    pub fn sealed(&self, delivery: DeliveryId, message: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let mut sealer = Sealer::new(&delivery).unwrap();
+        let wrap = sealer.wrap_for(&self.public, &self.mailbox).unwrap();
+        let mut body = sealer.push(message).unwrap();
+        body.extend(sealer.finish().unwrap());
+        (body, wrap)
+    }
+}
+
+pub fn delivery_id(number: u8) -> DeliveryId {
+    DeliveryId::from_bytes([number; 16])
+}
+
+fn issue(dir: &Path, role: Role) -> Internal {
+    let stem = dir.join(role.name());
+    let now = Timestamp::now();
+    if !stem.with_extension("crt").exists() {
+        ca::issue(dir, role, &[], &stem, now).unwrap();
+    }
+    let files =
+        config::Internal { ca: dir.join("ca.crt"), cert: stem.with_extension("crt"), key: stem.with_extension("key") };
+    Internal::load(&files, role).unwrap()
+}
+
+impl World {
+    /// A node with two shards.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        tls::install_provider();
+        let dir = tempfile::tempdir().unwrap();
+        ca::create(&dir.path().join("ca"), Timestamp::now()).unwrap();
+        Self::start(dir, change).await
+    }
+
+    /// Stops the node as SIGTERM would, and starts it again on the same volumes.
+    pub async fn restart(self) -> Self {
+        let dir = self.stop().await;
+        Self::start(dir, |_| {}).await
+    }
+
+    pub async fn stop(self) -> TempDir {
+        self.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.served).await.expect("the node did not stop").unwrap();
+        self.dir
+    }
+
+    pub async fn start(dir: TempDir, change: impl FnOnce(&mut Settings)) -> Self {
+        let tls = issue(&dir.path().join("ca"), Role::Node);
+        let mut settings = settings(dir.path());
+        change(&mut settings);
+        let (mut listeners, mut shards) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            shards.push(listener.local_addr().unwrap());
+            listeners.push(listener);
+        }
+        let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = grpc.local_addr().unwrap();
+        let births = Arc::new(Mutex::new(Vec::new()));
+        let told = births.clone();
+        let report = Box::new(move |mailbox| told.lock().unwrap().push(mailbox));
+        let node = Node::start(settings, listeners, &tls.server, report).unwrap();
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
+        let served = tokio::spawn(async move { node.serve(grpc, tls.server, stopping).await.unwrap() });
+        Self { dir, shards, grpc: address, stop, served, births }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn client_tls(&self, role: Role) -> Arc<ClientConfig> {
+        issue(&self.dir.path().join("ca"), role).client
+    }
+
+    /// A greeted link to the owner's shard.
+    pub async fn link(&self, owner: &Owner) -> Client {
+        let shard = self.shards[wire::shard_of(&owner.mailbox, self.shards.len())];
+        Client::connect(shard, self.client_tls(Role::Imap)).await.unwrap().greeted().await
+    }
+
+    /// A link with session 1 open.
+    pub async fn session(&self, owner: &Owner) -> Client {
+        let mut client = self.link(owner).await;
+        client.open(1, owner).await;
+        client
+    }
+
+    pub fn mx(&self) -> NodeClient<Channel> {
+        self.grpc(Role::Mx)
+    }
+
+    pub fn grpc(&self, role: Role) -> NodeClient<Channel> {
+        let channel = wire::grpc::connect(&self.grpc.to_string(), Role::Node, self.client_tls(role)).unwrap();
+        wire::grpc::node_client(channel)
+    }
+
+    /// Where the file of this kind is: `mailboxes` or `waiting`.
+    pub fn file(&self, kind: &str, owner: &Owner) -> PathBuf {
+        let name = owner.mailbox.to_string();
+        self.dir.path().join("volume").join(kind).join(&name[..2]).join(&name[2..4]).join(format!("{name}.db"))
+    }
+}
+
+pub fn settings(dir: &Path) -> Settings {
+    let mut settings = Settings::new(NODE.parse().unwrap(), vec![dir.join("volume")], dir.join("node.key"));
+    settings.free_bytes_min = 0;
+    settings.key_wait = Duration::from_millis(300);
+    settings
+}
+
+/// Waits for what another task brings about.
+pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < until, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
