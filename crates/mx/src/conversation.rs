@@ -115,10 +115,10 @@ impl Conversation {
         let silence_end = Instant::now() + if in_message { patience.text } else { patience.command };
         let end = message_end.map_or(silence_end, |end| end.min(silence_end));
         tokio::select! {
-            // What the client has said is heard before it is sent away.
+            // A client that never stops talking is sent away too, between two messages.
             biased;
-            octets = self.transport()?.read(buffer) => Ok(match octets? { 0 => Heard::End, octets => Heard::Octets(octets) }),
             () = shutdown.cancelled(), if !in_message => Ok(Heard::Shutdown),
+            octets = self.transport()?.read(buffer) => Ok(match octets? { 0 => Heard::End, octets => Heard::Octets(octets) }),
             () = tokio::time::sleep_until(end) => Ok(Heard::TooLate),
         }
     }
@@ -173,8 +173,7 @@ impl Conversation {
                 Event::Close => {
                     self.transaction = None;
                     self.write().await?;
-                    let limit = self.mx.patience.write;
-                    self.transport()?.close(limit).await;
+                    Box::pin(self.transport()?.close()).await;
                     return Ok(Some(End::Closed));
                 }
             }
@@ -218,8 +217,7 @@ impl Conversation {
         self.transaction = None;
         self.session.close(&reply);
         self.write().await?;
-        let limit = self.mx.patience.write;
-        self.transport()?.close(limit).await;
+        Box::pin(self.transport()?.close()).await;
         Ok(())
     }
 

@@ -11,6 +11,12 @@ pub const HANDSHAKE_SECONDS_MAX: u64 = 30;
 /// Seconds that a client may take to read its replies.
 pub const WRITE_SECONDS_MAX: u64 = 120;
 
+/// Milliseconds that a closed connection is still read from, and what comes is thrown away: closing with octets unread
+/// makes TCP reset the connection, and the client may never see the last reply.
+pub const LINGER_MS_MAX: u64 = 2_000;
+/// Octets that are thrown away so.
+pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
 /// Seconds for a node to say what it will do with mail for a recipient, which includes asking front-ends for the key; the
 /// client waits five minutes (RFC 5321 §4.5.3.2.3).
 pub const ADMISSION_SECONDS_MAX: u64 = 20;

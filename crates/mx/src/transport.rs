@@ -1,5 +1,6 @@
 //! A client's connection, in the clear or inside TLS.
 
+use crate::limits::{LINGER_BYTES_MAX, LINGER_MS_MAX};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,16 +40,28 @@ impl Transport {
         tokio::time::timeout(limit, written).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
-    /// Says the end (close_notify inside TLS), so that the last reply is not taken for a cut one.
-    pub async fn close(&mut self, limit: Duration) {
-        let shut = async {
+    /// Says the end (close_notify inside TLS), then waits a moment for the client's, so that the last reply arrives.
+    pub async fn close(&mut self) {
+        let closed = async {
             match self {
-                Self::Plain(stream) => stream.shutdown().await,
-                Self::Tls(stream) => stream.shutdown().await,
+                Self::Plain(stream) => stream.shutdown().await?,
+                Self::Tls(stream) => stream.shutdown().await?,
             }
+            let stream = match self {
+                Self::Plain(stream) => stream,
+                Self::Tls(stream) => stream.get_mut().0,
+            };
+            let (mut thrown_away, mut buffer) = (0, [0; 4096]);
+            while thrown_away < LINGER_BYTES_MAX {
+                match stream.read(&mut buffer).await? {
+                    0 => break,
+                    octets => thrown_away += octets,
+                }
+            }
+            Ok::<_, io::Error>(())
         };
-        // The conversation is over either way.
-        let _ = tokio::time::timeout(limit, shut).await;
+        // The conversation is over however this ends.
+        let _ = tokio::time::timeout(Duration::from_millis(LINGER_MS_MAX), closed).await;
     }
 
     /// Whether the client has said something already.
