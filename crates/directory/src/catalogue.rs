@@ -50,6 +50,7 @@ impl Catalogue {
     /// Another process has it open, a later version wrote it, or the file cannot be opened.
     pub async fn open(path: &Path) -> Result<Self, Error> {
         let lock = lock(path)?;
+        make_private(path)?;
         let cannot_open = |error: sqlx::Error| Error::Open { path: path.to_owned(), source: Arc::new(error) };
         let mut connection = schema::writer_options(path).connect().await.map_err(cannot_open)?;
         schema::migrate(&mut connection, path).await?;
@@ -119,6 +120,20 @@ fn lock(path: &Path) -> Result<File, Error> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Makes the database's file, if it is missing, for this user alone: wrapped keys can be guessed at offline where a password
+/// is weak. SQLite gives its log the same rights.
+fn make_private(path: &Path) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::Open { path: path.to_owned(), source: Arc::new(error) };
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => {
+            let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            file.sync_all().and_then(|()| File::open(folder)?.sync_all()).map_err(failed)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(error)),
     }
 }
 

@@ -348,6 +348,10 @@ async fn one_process_at_a_time_and_no_newer_schema() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("catalogue.db");
     let held = Catalogue::open(&file).await.unwrap();
+    for each in ["catalogue.db", "catalogue.db-wal"] {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&folder.path().join(each).metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "{each}");
+    }
     held.check().await.unwrap();
     let second = Catalogue::open(&file).await.err().unwrap();
     assert!(matches!(second, Error::InUse { .. }), "{second}");

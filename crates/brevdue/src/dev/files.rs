@@ -59,7 +59,7 @@ pub fn configuration(folder: &Folder, plan: &Plan) -> Result<(), Failure> {
     let directory = plan.first(Role::Directory, "directory").to_string();
     for process in &plan.processes {
         let mut file = common(folder, process.role, &directory);
-        file.insert("metrics".to_owned(), section([("listen", text(process.address("metrics")))]));
+        file.insert("metrics".to_owned(), section([("listen", text(&process.address("metrics")))]));
         own_section(&mut file, folder, process)?;
         write_whole(&folder.config(&process.name()), &file.to_string())?;
     }
@@ -80,25 +80,25 @@ fn own_section(file: &mut Table, folder: &Folder, process: &Process) -> Result<(
     let public = || [("cert", path(&folder.public_certificate())), ("key", path(&folder.public_key()))];
     let own = match process.role {
         Role::Directory => {
-            let address = text(process.address("directory"));
+            let address = text(&process.address("directory"));
             section([("address", address.clone()), ("listen", address), ("database", path(&folder.catalogue()))])
         }
         Role::Node => {
             let (home, name) = (folder.node(&process.name()), process.name());
             fs::create_dir_all(home.join("volume-1"))?;
-            let sessions = process.sessions().into_iter().map(text).collect();
+            let sessions = process.sessions().iter().map(text).collect();
             section([
-                ("id", text(name)),
+                ("id", text(&name)),
                 ("listen_sessions", Value::Array(sessions)),
-                ("listen_grpc", text(process.address("node-grpc"))),
+                ("listen_grpc", text(&process.address("node-grpc"))),
                 ("volumes", Value::Array(vec![path(&home.join("volume-1"))])),
                 ("node_key", path(&home.join("node.key"))),
             ])
         }
         Role::Imap => section(
             [
-                ("listen", text(process.address("imap"))),
-                ("listen_tls", text(process.address("imaps"))),
+                ("listen", text(&process.address("imap"))),
+                ("listen_tls", text(&process.address("imaps"))),
                 ("plaintext_sign_in", text("loopback")),
                 ("connections_per_source_max", Value::Integer(0)),
             ]
@@ -107,7 +107,7 @@ fn own_section(file: &mut Table, folder: &Folder, process: &Process) -> Result<(
         ),
         Role::Mx => section(
             [
-                ("listen", text(process.address("mx"))),
+                ("listen", text(&process.address("mx"))),
                 ("hostname", text(MX_NAME)),
                 ("connections_per_source_max", Value::Integer(0)),
             ]
@@ -124,10 +124,10 @@ fn section(keys: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     Value::Table(keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-fn text(value: impl ToString) -> Value {
+fn text(value: &(impl ToString + ?Sized)) -> Value {
     Value::String(value.to_string())
 }
 
 fn path(path: &Path) -> Value {
-    text(path.display())
+    text(&path.display())
 }
