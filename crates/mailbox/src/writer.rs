@@ -188,3 +188,93 @@ fn run(connection: &Connection, sql: &str) -> Result<(), Error> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Append, Content, Reader, create};
+    use jiff::Timestamp;
+    use model::{Flags, FolderName};
+
+    fn append(text: &[u8]) -> Content {
+        Content::from_bytes(text).unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_is_named_and_nothing_of_the_batch_is_kept() {
+        let (folder, key, id) =
+            (tempfile::tempdir().unwrap(), MailboxKey::generate().unwrap(), MailboxId::from_bytes([1; 12]));
+        let path = folder.path().join("mailbox.db");
+        create(&path, &key, &id, Timestamp::UNIX_EPOCH).unwrap();
+        let mut writer = Writer::open(&path, &key, &id, &Options::default()).unwrap();
+        let limit = |writer: &Writer, pages: u32| {
+            writer.connection.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(())).unwrap();
+        };
+        limit(&writer, 1);
+        let noise: Vec<u8> = (0..900_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let inbox = FolderName::inbox();
+        let message = |content: Content| Append {
+            folder: (&inbox).into(),
+            flags: Flags::NONE,
+            keywords: &[],
+            internal_date: Timestamp::UNIX_EPOCH,
+            content,
+            delivery: None,
+            token: None,
+        };
+        let mut batch = writer.batch().unwrap();
+        let full = batch.run(|tx| tx.append(message(append(&noise))));
+        assert!(matches!(full, Err(Error::DiskFull)), "{full:?}");
+        // The engine may have undone the whole batch; then everything after it says so.
+        match batch.commit() {
+            Ok(changes) => assert_eq!(changes, []),
+            Err(error) => assert!(matches!(error, Error::Undone), "{error}"),
+        }
+        limit(&writer, 1_000_000);
+        let mut batch = writer.batch().unwrap();
+        batch.run(|tx| tx.append(message(append(&noise)))).unwrap();
+        batch.commit().unwrap();
+        let reader = Reader::open(&path, &key, &id, &Options::default()).unwrap();
+        assert_eq!(reader.status(&FolderName::inbox()).unwrap().messages, 1);
+        reader.check().unwrap();
+    }
+
+    #[test]
+    fn keywords_have_a_limit_and_unused_ones_make_room() {
+        let (folder, key, id) =
+            (tempfile::tempdir().unwrap(), MailboxKey::generate().unwrap(), MailboxId::from_bytes([1; 12]));
+        let path = folder.path().join("mailbox.db");
+        create(&path, &key, &id, Timestamp::UNIX_EPOCH).unwrap();
+        let mut writer = Writer::open(&path, &key, &id, &Options::default()).unwrap();
+        let inbox = FolderName::inbox();
+        let keyword = |n: u32| model::Keyword::parse(&format!("k{n}")).unwrap();
+        let all: Vec<_> = (0..256).map(keyword).collect();
+        let mut batch = writer.batch().unwrap();
+        let first = batch
+            .run(|tx| {
+                tx.append(Append {
+                    folder: (&inbox).into(),
+                    flags: Flags::NONE,
+                    keywords: &all,
+                    internal_date: Timestamp::UNIX_EPOCH,
+                    content: append(b"x"),
+                    delivery: None,
+                    token: None,
+                })
+            })
+            .unwrap();
+        let one = model::UidSet::range(first.uid, first.uid);
+        let edit = |mode, keywords| crate::FlagEdit { mode, flags: Flags::NONE, keywords };
+        let add = edit(crate::StoreMode::Add, vec![keyword(300)]);
+        let refused = batch.run(|tx| tx.store(first.folder, &one, &add, None));
+        assert!(matches!(refused, Err(Error::LimitReached("keywords"))), "{refused:?}");
+        let fewer = edit(crate::StoreMode::Replace, all[..255].to_vec());
+        batch.run(|tx| tx.store(first.folder, &one, &fewer, None)).unwrap();
+        let stored = batch.run(|tx| tx.store(first.folder, &one, &add, None)).unwrap();
+        batch.commit().unwrap();
+        assert_eq!(stored.messages[0].keywords.len(), 256);
+        assert!(
+            stored.messages[0].keywords.contains(&keyword(300)) && !stored.messages[0].keywords.contains(&keyword(255))
+        );
+    }
+}
