@@ -1,6 +1,6 @@
 //! The operator's commands: how they reach the directory, with the admin certificate.
 //!
-//! With --config the directory of that file is asked. With --data it is the one of that `dev` if it runs; if not, this
+//! With --config the directory of that file is asked, by default `/etc/brevdue/admin.toml`. With --data it is the one of that `dev` if it runs; if not, this
 //! process opens the catalogue itself for the one command, under the folder's lock.
 
 pub mod alias;
@@ -13,7 +13,7 @@ use daemon::config::Config;
 use daemon::tls::Internal;
 use directory::{Catalogue, DirectoryClient};
 use model::Role;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -26,20 +26,44 @@ pub struct Admin {
     pub any_password: bool,
 }
 
+/// The operator's configuration file, when none is named.
+const CONFIG_FILE: &str = "/etc/brevdue/admin.toml";
+
+/// Where the directory is found.
+enum Place {
+    /// In the folder of a `dev`.
+    Data(PathBuf),
+    /// Where a configuration file says.
+    Config(PathBuf),
+}
+
 /// Reaches the directory that the options name, and has `work` done with it.
 pub fn run(cli: &Cli, work: impl AsyncFnOnce(&Admin) -> Result<(), Failure>) -> Result<(), Failure> {
+    let place = place(cli)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        match (&cli.data, &cli.config) {
-            (Some(data), _) => with_data(data, work).await,
-            (None, Some(file)) => {
-                let config = Config::load_for(file, Role::Admin)?;
+        match place {
+            Place::Data(data) => with_data(&data, work).await,
+            Place::Config(file) => {
+                let config = Config::load_for(&file, Role::Admin)?;
                 let admin = Admin { directory: connect(&config, &config.directory.address)?, any_password: false };
                 work(&admin).await
             }
-            (None, None) => Err(Failure::Usage("which directory? Give --data DIR or --config FILE".to_owned())),
         }
     })
+}
+
+/// What the options say; without any, a real installation goes before a `dev`.
+fn place(cli: &Cli) -> Result<Place, Failure> {
+    match (&cli.data, &cli.config) {
+        (Some(data), _) => Ok(Place::Data(data.clone())),
+        (None, Some(file)) => Ok(Place::Config(file.clone())),
+        (None, None) if Path::new(CONFIG_FILE).exists() => Ok(Place::Config(CONFIG_FILE.into())),
+        (None, None) => match Folder::existing(&Folder::default_path()) {
+            Ok(folder) => Ok(Place::Data(folder.path().to_owned())),
+            Err(_) => Err(Failure::Usage("which directory? Give --data DIR or --config FILE".to_owned())),
+        },
+    }
 }
 
 async fn with_data(data: &Path, work: impl AsyncFnOnce(&Admin) -> Result<(), Failure>) -> Result<(), Failure> {

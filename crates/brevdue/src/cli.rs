@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 /// An encrypted mail system: one file per mailbox, opened by its owner's password only.
 #[derive(Debug, Parser)]
-#[command(name = "brevdue", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "brevdue", version, arg_required_else_help = true)]
 pub struct Cli {
-    /// The folder of a `brevdue dev`, to work on.
+    /// The folder of a `brevdue dev`, to work on. Without --data and --config: /etc/brevdue/admin.toml if it is there, else
+    /// the folder that `brevdue dev` uses by default.
     #[arg(long, global = true, value_name = "DIR", conflicts_with = "config")]
     pub data: Option<PathBuf>,
     /// The configuration file.

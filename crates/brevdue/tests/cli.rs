@@ -9,6 +9,7 @@ use support::{brevdue, refused};
 #[test]
 fn help_is_done_and_nonsense_is_usage() {
     assert_eq!(brevdue(["--help"]).code, 0);
+    assert_eq!(brevdue(["help"]).out, brevdue(["--help"]).out);
     assert_eq!(brevdue(["--version"]).out, format!("brevdue {}\n", env!("CARGO_PKG_VERSION")));
     let nonsense: [&[&str]; 9] = [
         &[],

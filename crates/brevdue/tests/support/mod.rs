@@ -23,8 +23,16 @@ pub fn brevdue<A: AsRef<OsStr>>(words: impl IntoIterator<Item = A>) -> Ended {
 /// Runs it with these words and this standard input.
 pub fn with_input<A: AsRef<OsStr>>(words: impl IntoIterator<Item = A>, input: &str) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_brevdue"));
-    let mut child =
-        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Whoever runs the tests may have a `dev` of their own.
+    let nowhere = tempfile::tempdir().unwrap();
+    let mut child = command
+        .env("XDG_DATA_HOME", nowhere.path())
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     // A command that does not read its input closes it, which is no failure here.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
