@@ -19,6 +19,7 @@ use model::{DeliveryId, MailboxId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 use wire::convert;
 use wire::node::deliver_reply::Answer;
@@ -63,7 +64,8 @@ struct Delivery {
 }
 
 /// Serves the stream to its end; what is wrong with it is its last answer.
-pub async fn run(primary: Arc<Primary>, shards: Shards, mut frames: Streaming<DeliverRequest>, replies: Replies) {
+pub async fn run(primary: Arc<Primary>, shards: Shards, frames: Streaming<DeliverRequest>, replies: Replies) {
+    let mut frames = Frames { stream: frames, stop: shards.stop.clone() };
     let served = tokio::select! {
         served = serve(primary, shards, &mut frames, &replies) => served,
         // The MX no longer listens: the promise ends.
@@ -75,13 +77,8 @@ pub async fn run(primary: Arc<Primary>, shards: Shards, mut frames: Streaming<De
     }
 }
 
-async fn serve(
-    primary: Arc<Primary>,
-    shards: Shards,
-    frames: &mut Streaming<DeliverRequest>,
-    replies: &Replies,
-) -> Result<(), Status> {
-    let Frame::Begin(Begin { delivery_id, size }) = next(frames).await? else {
+async fn serve(primary: Arc<Primary>, shards: Shards, frames: &mut Frames, replies: &Replies) -> Result<(), Status> {
+    let Frame::Begin(Begin { delivery_id, size }) = frames.next().await? else {
         return Err(Status::invalid_argument("a delivery begins with Begin"));
     };
     let mut delivery = Delivery {
@@ -98,7 +95,7 @@ async fn serve(
         owed: 0,
     };
     loop {
-        match next(frames).await? {
+        match frames.next().await? {
             Frame::Begin(_) => return Err(Status::invalid_argument("a delivery begins once")),
             Frame::Recipient(recipient) => delivery.recipient(&recipient).await?,
             Frame::Drop(dropped) => delivery.drop_recipient(&dropped)?,
@@ -110,12 +107,24 @@ async fn serve(
     }
 }
 
-async fn next(frames: &mut Streaming<DeliverRequest>) -> Result<Frame, Status> {
-    let silence = Duration::from_millis(DELIVERY_SILENCE_MS_MAX);
-    let frame = tokio::time::timeout(silence, frames.message()).await;
-    let frame = frame.map_err(|_| Status::deadline_exceeded("the delivery was silent for too long"))??;
-    let frame = frame.ok_or_else(|| Status::cancelled("the delivery ended without Commit"))?;
-    frame.step.ok_or_else(|| Status::invalid_argument("the frame has no step that this version knows"))
+/// What the MX sends.
+struct Frames {
+    stream: Streaming<DeliverRequest>,
+    stop: CancellationToken,
+}
+
+impl Frames {
+    /// The next step. A node that stops waits for no more of a body; a commit that has begun is not cut off.
+    async fn next(&mut self) -> Result<Frame, Status> {
+        let silence = Duration::from_millis(DELIVERY_SILENCE_MS_MAX);
+        let frame = tokio::select! {
+            frame = tokio::time::timeout(silence, self.stream.message()) => frame,
+            () = self.stop.cancelled() => return Err(closing(())),
+        };
+        let frame = frame.map_err(|_| Status::deadline_exceeded("the delivery was silent for too long"))??;
+        let frame = frame.ok_or_else(|| Status::cancelled("the delivery ended without Commit"))?;
+        frame.step.ok_or_else(|| Status::invalid_argument("the frame has no step that this version knows"))
+    }
 }
 
 fn invalid(error: impl std::fmt::Display) -> Status {

@@ -24,7 +24,7 @@ use wire::session::FailureCode;
 /// Drains the mailbox's waiting mail when it is opened, and again whenever mail came to wait while it is open.
 pub async fn run(boxes: Rc<Boxes>, resident: Rc<Resident>) {
     loop {
-        if !resident.is_held() || resident.is_dead() {
+        if resident.is_dead() {
             return;
         }
         let hold = resident.hold();

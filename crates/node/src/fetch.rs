@@ -4,8 +4,8 @@
 //! which its end gives back however it comes. A step reads only when its frame may be sent.
 
 use crate::credit::Credit;
-use crate::fault::Fault;
-use crate::limits::{FETCH_STEPS_IN_PLACE, SLOW_READ_MICROS};
+use crate::fault::{Fault, unavailable};
+use crate::limits::{FETCH_STEPS_IN_PLACE, SLOW_READ_MICROS, TRANSFER_STALL_MS_MAX};
 use crate::resident::Reading;
 use crate::session::Call;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use mailbox::{
 use model::limits::CHUNK_BYTES_MAX;
 use model::{Flag, Flags};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wire::convert::{keyword_texts, modseq, section_kind, uid_set};
 use wire::session::server_frame::Body;
 use wire::session::{self, Fetched, FetchedMessage, SectionData, SectionWanted};
@@ -42,7 +42,8 @@ pub async fn fetch(call: &Call, fetch: session::Fetch, credit: &Credit) -> Resul
     let mut cursor = FetchCursor::default();
     let mut budget = FIRST_STEP_BYTES;
     for number in 0usize.. {
-        credit.ready().await;
+        let stall = Duration::from_millis(TRANSFER_STALL_MS_MAX);
+        tokio::time::timeout(stall, credit.ready()).await.map_err(|_| unavailable("the fetch stalled for too long"))?;
         call.outbox.ready().await;
         let step;
         (step, cursor) = one_step(&reading, &plan, cursor, budget, number < FETCH_STEPS_IN_PLACE).await?;

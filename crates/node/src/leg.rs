@@ -103,7 +103,13 @@ async fn try_admit(shard: &Rc<Shard>, recipient: Recipient) -> Result<Admitted, 
         return Ok(Admitted::Open(steps));
     }
     let waiting = shard.boxes.get(&id);
-    let known = shard.deliveries.remembers(delivery, id) || waiting.admit(delivery, size).await?;
+    let known = match waiting.admit(delivery, size).await {
+        Ok(known) => known || shard.deliveries.remembers(delivery, id),
+        Err(fault) => {
+            waiting.rest().await;
+            return Err(fault);
+        }
+    };
     tokio::task::spawn_local(async move {
         waiting_leg(&shard, &waiting, delivery, known, body).await;
         drop(turn);

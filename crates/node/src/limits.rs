@@ -30,6 +30,8 @@ pub const ENTRIES_PER_FRAME: usize = 2000;
 /// Octets of names in one frame of a folder list.
 pub const NAME_BYTES_PER_FRAME: usize = 256 * 1024;
 
+/// Page cache of one connection to a mailbox, KiB: thousands are open at once, and a larger one brought nothing when measured.
+pub const CACHE_KIB: u32 = 256;
 /// Writes that wait for one mailbox's writer; beyond it the answer is LIMIT.
 pub const QUEUED_WRITES_MAX: usize = 1024;
 /// Writes that share one commit: bounds how long the first of them waits for the last.
@@ -57,6 +59,9 @@ pub const SLOW_READ_MICROS: u128 = 500;
 pub const SEARCH_STEP_MESSAGES: usize = 256;
 /// Octets of an upload up to which it is hashed and compressed on the shard's own thread (about 0.2 ms).
 pub const INGEST_IN_PLACE_BYTES: usize = 64 * 1024;
+/// How long a FETCH may wait for credit, or an APPEND for its next frame: as long as an IMAP client may be idle (RFC 9051
+/// §5.4). Then it gives back what it keeps: content, an open file, staged pieces.
+pub const TRANSFER_STALL_MS_MAX: u64 = 30 * 60_000;
 /// Upload frames of one request that wait; credit keeps honest clients under it (their frames are merged up to 64 KiB).
 pub const UPLOAD_FRAMES_MAX: usize = 4096;
 

@@ -1,7 +1,7 @@
 //! What every shard of this node shares: its name and keys, its volumes, and the pools of threads.
 
 use crate::fault::Fault;
-use crate::limits::{KEY_WAIT_MS, SESSIONS_MAX, VOLUME_RESERVE_BYTES, WAITING_BYTES_MAX};
+use crate::limits::{CACHE_KIB, KEY_WAIT_MS, SESSIONS_MAX, VOLUME_RESERVE_BYTES, WAITING_BYTES_MAX};
 use crate::pool::Pool;
 use crate::volume::Volumes;
 use jiff::Timestamp;
@@ -56,7 +56,7 @@ impl Settings {
             // Commits wait for the disk, not the processor: more of them than cores.
             writer_threads: cores.saturating_mul(2).clamp(4, 32),
             reader_threads: cores.clamp(2, 32),
-            options: mailbox::Options::default(),
+            options: mailbox::Options { cache_kib: CACHE_KIB, ..mailbox::Options::default() },
             waiting_bytes_max: WAITING_BYTES_MAX,
             free_bytes_min: VOLUME_RESERVE_BYTES,
             sessions_max: SESSIONS_MAX,

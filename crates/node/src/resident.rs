@@ -9,23 +9,28 @@
 //!   connections.
 //! - Content that no message refers to is collected only while no `Reading` lives, so that a FETCH keeps its bytes.
 
+mod guards;
+mod upkeep;
+
+pub use guards::{Hold, Reading, Use};
+
 use crate::checkpoint::Log;
 use crate::fault::{Fault, limit, unavailable};
-use crate::limits::{GARBAGE_CALLS_MAX, GARBAGE_MS_MIN, QUEUED_WRITES_MAX, WRITES_PER_COMMIT_MAX};
+use crate::limits::{QUEUED_WRITES_MAX, WRITES_PER_COMMIT_MAX};
 use crate::primary::Primary;
 use crate::push;
 use crate::residents::Residents;
 use crate::view::View;
 use crate::volume::Kind;
-use crate::writer::{self, Committed, Group, Origin, Queued, Work, work};
-use mailbox::{Reader, Tx, Writer};
+use crate::writer::{self, Committed, Group, Origin, Queued, Work};
+use mailbox::{Reader, Writer};
 use model::MailboxId;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{Mutex, Notify, watch};
 use vault::MailboxKey;
 
@@ -94,15 +99,6 @@ pub struct Resident {
     pub mail_waits: Notify,
 }
 
-/// Keeps the mailbox's key.
-pub struct Hold(Rc<Resident>);
-
-/// Keeps the mailbox's files open.
-pub struct Use(Rc<Resident>);
-
-/// Keeps the mailbox's content, for a read in several steps.
-pub struct Reading(Use);
-
 impl Resident {
     /// A mailbox that is not open yet, and its task. Nothing is read before the first `enter`.
     pub fn start(primary: &Arc<Primary>, residents: Weak<Residents>, id: MailboxId, opening: Opening) -> Rc<Self> {
@@ -141,8 +137,7 @@ impl Resident {
 
     /// Holds the key.
     pub fn hold(self: &Rc<Self>) -> Hold {
-        self.holders.set(self.holders.get() + 1);
-        Hold(self.clone())
+        Hold::new(self)
     }
     /// Whether anybody does.
     pub fn is_held(&self) -> bool {
@@ -374,84 +369,6 @@ impl Resident {
             residents.closed();
         }
     }
-
-    fn garbage_is_due(&self) -> bool {
-        let waited = self.collected.get().elapsed() >= Duration::from_millis(GARBAGE_MS_MIN);
-        self.garbage.get() && waited && self.readings.get() == 0
-    }
-
-    /// Checkpoints, and collects garbage when nobody reads: on a writer thread, with the writing connection.
-    async fn tidy(&self, closing: bool) {
-        let Some(mut writer) = self.files.borrow_mut().as_mut().and_then(|files| files.writer.take()) else { return };
-        let collect = self.garbage.get() && self.readings.get() == 0 && (closing || self.garbage_is_due());
-        let checkpoint = if closing { self.log.is_any() } else { self.log.is_due() };
-        self.committing.set(true);
-        let calls = if closing { GARBAGE_CALLS_MAX } else { 1 };
-        let tidied = self.primary.writers.run(move || {
-            let left = if collect { self::collect(&mut writer, calls) } else { Ok(false) };
-            let moved = if checkpoint { writer.checkpoint().map(|_| ()) } else { Ok(()) };
-            let log_bytes = writer.log_bytes();
-            (writer, left, moved, log_bytes)
-        });
-        let tidied = tidied.await;
-        self.committing.set(false);
-        if !self.queue.borrow().is_empty() {
-            self.awake.notify_one();
-        }
-        match tidied {
-            Ok((writer, left, moved, log_bytes)) => {
-                if checkpoint && moved.is_ok() {
-                    self.log.checkpointed(log_bytes);
-                }
-                self.garbage.set(self.garbage.get() && !(collect && matches!(left, Ok(false))));
-                match (left, moved) {
-                    (Ok(true), _) => self.awake.notify_one(),
-                    (Ok(false), Ok(())) => self.collected.set(Instant::now()),
-                    (Err(error), _) | (_, Err(error)) => Fault::from(error).report(&self.id),
-                }
-                if let Some(files) = self.files.borrow_mut().as_mut() {
-                    files.writer = Some(writer);
-                }
-            }
-            Err(error) => {
-                tracing::error!(mailbox = %self.id, "a checkpoint did not run: {error}");
-                self.give_up();
-            }
-        }
-    }
-
-    /// Closes the files if nobody uses them; the last thing they hear is a checkpoint.
-    pub async fn close(&self) {
-        let _turn = self.turning.lock().await;
-        if !self.is_idle() {
-            return;
-        }
-        if self.log.is_any() || self.garbage.get() {
-            self.tidy(true).await;
-        }
-        if !self.is_idle() {
-            return;
-        }
-        let files = self.files.borrow_mut().take();
-        if let Some(files) = files {
-            // Closing the last connection removes the log, which is disk work.
-            let closed = self.primary.writers.run(move || drop(files));
-            if let Some(residents) = self.residents.upgrade() {
-                residents.closed();
-            }
-            let _ = closed.await;
-        }
-    }
-}
-
-/// Collects garbage in so many bounded steps; whether something is left.
-fn collect(writer: &mut Writer, calls: u32) -> Result<bool, mailbox::Error> {
-    for _ in 0..calls {
-        if writer.collect_garbage()? == 0 {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 fn open_on_disk(primary: &Primary, key: &MailboxKey, id: &MailboxId, birth: bool) -> Result<Files, Fault> {
@@ -469,126 +386,4 @@ fn open_on_disk(primary: &Primary, key: &MailboxKey, id: &MailboxId, birth: bool
     let writer = Writer::open(&path, key, id, options)?;
     let reader = Reader::open(&path, key, id, options)?;
     Ok(Files { path, reader, spare: None, writer: Some(writer) })
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        let left = self.0.holders.get().saturating_sub(1);
-        self.0.holders.set(left);
-        if left == 0 {
-            self.0.awake.notify_one();
-        }
-    }
-}
-
-impl std::ops::Deref for Hold {
-    type Target = Rc<Resident>;
-    fn deref(&self) -> &Rc<Resident> {
-        &self.0
-    }
-}
-
-impl Use {
-    fn new(resident: &Rc<Resident>) -> Self {
-        resident.uses.set(resident.uses.get() + 1);
-        Self(resident.clone())
-    }
-
-    /// Another one.
-    pub fn again(&self) -> Self {
-        Self::new(&self.0)
-    }
-
-    /// The mailbox.
-    pub fn resident(&self) -> &Rc<Resident> {
-        &self.0
-    }
-
-    /// Runs a short read on this thread.
-    pub fn read<T>(&self, read: impl FnOnce(&mut Reader) -> Result<T, mailbox::Error>) -> Result<T, Fault> {
-        self.0.read(read)
-    }
-
-    /// Queues a write at once; the future waits for its commit. `brings`: it may bring new messages.
-    pub fn write<T, F>(&self, origin: Origin, brings: bool, op: F) -> impl Future<Output = Result<T, Fault>> + use<T, F>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Tx<'_>) -> Result<T, mailbox::Error> + Send + 'static,
-    {
-        let (work, answered) = work(op);
-        let queued = self.0.queue(origin, brings, work);
-        let keep = self.again();
-        async move {
-            queued?;
-            let result = writer::answer(answered).await;
-            drop(keep);
-            result
-        }
-    }
-
-    /// Content will be read in steps.
-    pub fn reading(&self) -> Reading {
-        self.0.readings.set(self.0.readings.get() + 1);
-        Reading(self.again())
-    }
-}
-
-impl Drop for Use {
-    fn drop(&mut self) {
-        let left = self.0.uses.get().saturating_sub(1);
-        self.0.uses.set(left);
-        if left == 0 && !self.0.is_held() {
-            self.0.awake.notify_one();
-        }
-    }
-}
-
-impl std::ops::Deref for Reading {
-    type Target = Use;
-    fn deref(&self) -> &Use {
-        &self.0
-    }
-}
-
-impl Reading {
-    /// Runs a long read on the pool, with a reading connection of its own.
-    pub async fn read_in_pool<T, F>(&self, read: F) -> Result<T, Fault>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Reader) -> Result<T, mailbox::Error> + Send + 'static,
-    {
-        let resident = self.0.resident();
-        let (spare, path) = {
-            let mut files = resident.files.borrow_mut();
-            let files = files.as_mut().ok_or_else(|| unavailable("the mailbox was closed"))?;
-            (files.spare.take(), files.path.clone())
-        };
-        let (primary, id) = (resident.primary.clone(), resident.id);
-        let key = spare.is_none().then(|| resident.key.try_clone());
-        let done = resident.primary.readers.run(move || {
-            let mut reader = match (spare, key) {
-                (Some(reader), _) => reader,
-                (None, Some(key)) => Reader::open(&path, &key, &id, &primary.settings.options)?,
-                (None, None) => return Err(mailbox::Error::Busy),
-            };
-            let result = read(&mut reader)?;
-            Ok((reader, result))
-        });
-        let (reader, result) = done.await??;
-        if let Some(files) = resident.files.borrow_mut().as_mut() {
-            files.spare.get_or_insert(reader);
-        }
-        Ok(result)
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        let resident = self.0.resident();
-        let left = resident.readings.get().saturating_sub(1);
-        resident.readings.set(left);
-        if left == 0 && resident.garbage_is_due() {
-            resident.awake.notify_one();
-        }
-    }
 }

@@ -116,8 +116,8 @@ impl Node {
         Ok(Self { primary, shards, stop })
     }
 
-    fn senders(&self) -> Shards {
-        Shards::new(self.shards.iter().map(|shard| shard.requests.clone()).collect())
+    fn senders(&self, stop: &CancellationToken) -> Shards {
+        Shards::new(self.shards.iter().map(|shard| shard.requests.clone()).collect(), stop.clone())
     }
 
     /// Does what every owner needs: writes an encrypted file on every volume and reads it back.
@@ -140,7 +140,7 @@ impl Node {
         tls: Arc<ServerConfig>,
         stop: CancellationToken,
     ) -> Result<(), wire::grpc::ServeError> {
-        let routes = wire::grpc::node_routes(Service::new(self.primary.clone(), self.senders()));
+        let routes = wire::grpc::node_routes(Service::new(self.primary.clone(), self.senders(&stop)));
         let served = wire::grpc::serve(listener, tls, routes, stop.cancelled_owned()).await;
         self.stop.cancel();
         let shards = self.shards;

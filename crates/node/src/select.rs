@@ -16,6 +16,9 @@ use wire::session::{Changes, Done, Select};
 /// Frames of one answer that are put on the link at once; a longer answer flows as the link takes it.
 const FRAMES_AT_ONCE: usize = 16;
 
+/// Times that a SELECT claims what came while it claimed; beyond it, new mail is recent to the next session.
+const CLAIMS_MAX: usize = 3;
+
 /// SELECT or EXAMINE.
 pub async fn select(call: &Call, select: Select) -> Result<(), Fault> {
     let (name, since) = (folder_name(&select.name)?, modseq(select.known_modseq)?);
@@ -23,13 +26,15 @@ pub async fn select(call: &Call, select: Select) -> Result<(), Fault> {
     call.session.view.selection.borrow_mut().take();
     let usage = call.enter().await?;
     let mut claimed = UidSet::new();
-    if !select.read_only {
+    for _ in 0..CLAIMS_MAX {
         let state = usage.read(|reader| reader.select(&name))?;
-        if has_recent(&state) {
-            // Durable before it is told: no other session may be told the same (RFC 3501 §2.3.2).
-            let folder = state.folder;
-            claimed = usage.write(call.origin(false), false, move |tx| tx.claim_recent(folder)).await?;
+        if select.read_only || !has_recent(&state) {
+            break;
         }
+        // Durable before it is told: no other session may be told the same (RFC 3501 §2.3.2).
+        let folder = state.folder;
+        let more = usage.write(call.origin(false), false, move |tx| tx.claim_recent(folder)).await?;
+        claimed = claimed.union(&more);
     }
     let wants_changes = select.known_modseq > 0;
     let (state, changes) = usage.read(|reader| {

@@ -10,6 +10,7 @@ use model::{DeliveryId, MailboxId};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use wire::convert;
 use wire::node::node_server::Node;
@@ -24,13 +25,15 @@ const REPLIES_MAX: usize = 8;
 /// The shards as seen from here.
 #[derive(Clone)]
 pub struct Shards {
+    /// The node stops.
+    pub stop: CancellationToken,
     senders: Arc<[mpsc::Sender<ShardRequest>]>,
 }
 
 impl Shards {
     /// In shard order.
-    pub fn new(senders: Vec<mpsc::Sender<ShardRequest>>) -> Self {
-        Self { senders: senders.into() }
+    pub fn new(senders: Vec<mpsc::Sender<ShardRequest>>, stop: CancellationToken) -> Self {
+        Self { stop, senders: senders.into() }
     }
 
     /// Asks the mailbox's shard; `None` when it is closing.

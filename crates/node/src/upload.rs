@@ -6,6 +6,7 @@
 use crate::answer;
 use crate::fault::{Fault, malformed, unavailable};
 use crate::intake::{Intake, too_big};
+use crate::limits::TRANSFER_STALL_MS_MAX;
 use crate::resident::Use;
 use crate::session::Call;
 use crate::writer::Origin;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use mailbox::{Append, Appended, Content, FolderRef, Piece, TokenAnswer, UploadId};
 use model::limits::{CREDIT_BYTES, MESSAGE_BYTES_MAX};
 use model::{DeliveryId, Flags, FolderName, Keyword, Token};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use wire::convert::{flags, folder_name, keywords, token};
 use wire::session::server_frame::Body;
@@ -113,7 +115,9 @@ pub async fn append(call: &Call, append: session::Append, mut body: mpsc::Receiv
     let mut staging = Staging::new(usage);
     let mut owed = 0;
     loop {
-        let Arrived { upload, octets } = body.recv().await.ok_or_else(|| unavailable("the upload was cut off"))?;
+        let arrived = tokio::time::timeout(Duration::from_millis(TRANSFER_STALL_MS_MAX), body.recv()).await;
+        let arrived = arrived.map_err(|_| unavailable("the upload stalled for too long"))?;
+        let Arrived { upload, octets } = arrived.ok_or_else(|| unavailable("the upload was cut off"))?;
         owed += octets;
         let last = upload.last;
         let pieces = intake.push(upload.data).await?;

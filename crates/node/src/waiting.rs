@@ -11,7 +11,7 @@ use crate::volume::Kind;
 use bytes::Bytes;
 use mailbox::waiting::WaitingFile;
 use model::{DeliveryId, MailboxId};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct WaitingBox {
     /// Whose mail waits.
     pub id: MailboxId,
     boxes: Rc<Boxes>,
+    /// Those that were given it and have not said that they are done.
+    users: Cell<usize>,
     file: Mutex<Option<WaitingFile>>,
 }
 
@@ -46,13 +48,15 @@ impl Boxes {
         Rc::new(Self { primary: primary.clone(), table: RefCell::default(), emptied: Notify::new() })
     }
 
-    /// The mailbox's box; the same for all who use it at once.
+    /// The mailbox's box; the same for all who use it at once. Each of them calls `rest` when it is done.
     pub fn get(self: &Rc<Self>, id: &MailboxId) -> Rc<WaitingBox> {
         let mut table = self.table.borrow_mut();
         if let Some(waiting) = table.get(id).and_then(Weak::upgrade) {
+            waiting.users.set(waiting.users.get() + 1);
             return waiting;
         }
-        let waiting = Rc::new(WaitingBox { id: *id, boxes: self.clone(), file: Mutex::new(None) });
+        let waiting = WaitingBox { id: *id, boxes: self.clone(), users: Cell::new(1), file: Mutex::new(None) };
+        let waiting = Rc::new(waiting);
         table.insert(*id, Rc::downgrade(&waiting));
         waiting
     }
@@ -172,9 +176,10 @@ impl WaitingBox {
     }
 
     /// Called by whoever is done with it: closes the file if nobody else uses it, and deletes it if nothing is in it.
-    pub async fn rest(self: &Rc<Self>) {
+    pub async fn rest(&self) {
         let mut place = self.file.lock().await;
-        if Rc::strong_count(self) > 1 {
+        self.users.set(self.users.get().saturating_sub(1));
+        if self.users.get() > 0 {
             return;
         }
         let Some(file) = place.take() else { return };

@@ -1,5 +1,7 @@
 //! The node over real sockets: sessions, pushes, deliveries and the drain, good and bad.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
+
 mod client;
 mod delivery;
 mod drain;

@@ -1,0 +1,152 @@
+//! What keeps a resident as it is: its key, its open files, its content. How it is read and written through them.
+
+use super::Resident;
+use crate::fault::{Fault, unavailable};
+use crate::writer::{self, Origin, work};
+use mailbox::{Reader, Tx};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Keeps the mailbox's key.
+pub struct Hold(Rc<Resident>);
+
+/// Keeps the mailbox's files open.
+pub struct Use(Rc<Resident>);
+
+/// Keeps the mailbox's content, for a read in several steps.
+pub struct Reading {
+    usage: Use,
+    /// The reading connection that it has in the pool, between two steps.
+    reader: RefCell<Option<Reader>>,
+}
+
+impl Hold {
+    pub(super) fn new(resident: &Rc<Resident>) -> Self {
+        resident.holders.set(resident.holders.get() + 1);
+        Self(resident.clone())
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let left = self.0.holders.get().saturating_sub(1);
+        self.0.holders.set(left);
+        if left == 0 {
+            self.0.awake.notify_one();
+        }
+    }
+}
+
+impl std::ops::Deref for Hold {
+    type Target = Rc<Resident>;
+    fn deref(&self) -> &Rc<Resident> {
+        &self.0
+    }
+}
+
+impl Use {
+    pub(super) fn new(resident: &Rc<Resident>) -> Self {
+        resident.uses.set(resident.uses.get() + 1);
+        Self(resident.clone())
+    }
+
+    /// Another one.
+    pub fn again(&self) -> Self {
+        Self::new(&self.0)
+    }
+
+    /// The mailbox.
+    pub fn resident(&self) -> &Rc<Resident> {
+        &self.0
+    }
+
+    /// Runs a short read on this thread.
+    pub fn read<T>(&self, read: impl FnOnce(&mut Reader) -> Result<T, mailbox::Error>) -> Result<T, Fault> {
+        self.0.read(read)
+    }
+
+    /// Queues a write at once; the future waits for its commit. `brings`: it may bring new messages.
+    pub fn write<T, F>(&self, origin: Origin, brings: bool, op: F) -> impl Future<Output = Result<T, Fault>> + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, mailbox::Error> + Send + 'static,
+    {
+        let (work, answered) = work(op);
+        let queued = self.0.queue(origin, brings, work);
+        let keep = self.again();
+        async move {
+            queued?;
+            let result = writer::answer(answered).await;
+            drop(keep);
+            result
+        }
+    }
+
+    /// Content will be read in steps.
+    pub fn reading(&self) -> Reading {
+        self.0.readings.set(self.0.readings.get() + 1);
+        Reading { usage: self.again(), reader: RefCell::new(None) }
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        let left = self.0.uses.get().saturating_sub(1);
+        self.0.uses.set(left);
+        if left == 0 && !self.0.is_held() {
+            self.0.awake.notify_one();
+        }
+    }
+}
+
+impl std::ops::Deref for Reading {
+    type Target = Use;
+    fn deref(&self) -> &Use {
+        &self.usage
+    }
+}
+
+impl Reading {
+    /// Runs a long read on the pool, with a reading connection of its own.
+    pub async fn read_in_pool<T, F>(&self, read: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Reader) -> Result<T, mailbox::Error> + Send + 'static,
+    {
+        let resident = self.usage.resident();
+        let (reader, path) = {
+            let mut files = resident.files.borrow_mut();
+            let files = files.as_mut().ok_or_else(|| unavailable("the mailbox was closed"))?;
+            (self.reader.borrow_mut().take().or_else(|| files.spare.take()), files.path.clone())
+        };
+        let (primary, id) = (resident.primary.clone(), resident.id);
+        let key = reader.is_none().then(|| resident.key.try_clone());
+        let done = resident.primary.readers.run(move || {
+            let mut reader = match (reader, key) {
+                (Some(reader), _) => reader,
+                (None, Some(key)) => Reader::open(&path, &key, &id, &primary.settings.options)?,
+                (None, None) => return Err(mailbox::Error::Busy),
+            };
+            let result = read(&mut reader)?;
+            Ok((reader, result))
+        });
+        let (reader, result) = done.await??;
+        self.reader.replace(Some(reader));
+        Ok(result)
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let resident = self.usage.resident();
+        // The next long read finds it open.
+        if let (Some(reader), Some(files)) = (self.reader.take(), resident.files.borrow_mut().as_mut()) {
+            files.spare.get_or_insert(reader);
+        }
+        let left = resident.readings.get().saturating_sub(1);
+        resident.readings.set(left);
+        if left == 0 && resident.garbage_is_due() {
+            resident.awake.notify_one();
+        }
+    }
+}

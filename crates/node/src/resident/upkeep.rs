@@ -1,0 +1,89 @@
+//! A resident's upkeep: checkpoints, the collection of garbage, and closing the files.
+
+use super::Resident;
+use crate::fault::Fault;
+use crate::limits::{GARBAGE_CALLS_MAX, GARBAGE_MS_MIN};
+use mailbox::Writer;
+use std::time::{Duration, Instant};
+
+impl Resident {
+    /// Whether content that no message refers to should be collected now.
+    pub(super) fn garbage_is_due(&self) -> bool {
+        let waited = self.collected.get().elapsed() >= Duration::from_millis(GARBAGE_MS_MIN);
+        self.garbage.get() && waited && self.readings.get() == 0
+    }
+
+    /// Checkpoints, and collects garbage when nobody reads: on a writer thread, with the writing connection.
+    pub(super) async fn tidy(&self, closing: bool) {
+        let Some(mut writer) = self.files.borrow_mut().as_mut().and_then(|files| files.writer.take()) else { return };
+        let collect = self.garbage.get() && self.readings.get() == 0 && (closing || self.garbage_is_due());
+        let checkpoint = if closing { self.log.is_any() } else { self.log.is_due() };
+        self.committing.set(true);
+        let calls = if closing { GARBAGE_CALLS_MAX } else { 1 };
+        let tidied = self.primary.writers.run(move || {
+            let left = if collect { self::collect(&mut writer, calls) } else { Ok(false) };
+            let moved = if checkpoint { writer.checkpoint().map(|_| ()) } else { Ok(()) };
+            let log_bytes = writer.log_bytes();
+            (writer, left, moved, log_bytes)
+        });
+        let tidied = tidied.await;
+        self.committing.set(false);
+        if !self.queue.borrow().is_empty() {
+            self.awake.notify_one();
+        }
+        match tidied {
+            Ok((writer, left, moved, log_bytes)) => {
+                if checkpoint && moved.is_ok() {
+                    self.log.checkpointed(log_bytes);
+                }
+                self.garbage.set(self.garbage.get() && !(collect && matches!(left, Ok(false))));
+                match (left, moved) {
+                    (Ok(true), _) => self.awake.notify_one(),
+                    (Ok(false), Ok(())) if collect => self.collected.set(Instant::now()),
+                    (Ok(false), Ok(())) => {}
+                    (Err(error), _) | (_, Err(error)) => Fault::from(error).report(&self.id),
+                }
+                if let Some(files) = self.files.borrow_mut().as_mut() {
+                    files.writer = Some(writer);
+                }
+            }
+            Err(error) => {
+                tracing::error!(mailbox = %self.id, "a checkpoint did not run: {error}");
+                self.give_up();
+            }
+        }
+    }
+
+    /// Closes the files if nobody uses them; the last thing they hear is a checkpoint.
+    pub async fn close(&self) {
+        let _turn = self.turning.lock().await;
+        if !self.is_idle() {
+            return;
+        }
+        if self.log.is_any() || self.garbage.get() {
+            self.tidy(true).await;
+        }
+        if !self.is_idle() {
+            return;
+        }
+        let files = self.files.borrow_mut().take();
+        if let Some(files) = files {
+            // Closing the last connection removes the log, which is disk work.
+            let closed = self.primary.writers.run(move || drop(files));
+            if let Some(residents) = self.residents.upgrade() {
+                residents.closed();
+            }
+            let _ = closed.await;
+        }
+    }
+}
+
+/// Collects garbage in so many bounded steps; whether something is left.
+fn collect(writer: &mut Writer, calls: u32) -> Result<bool, mailbox::Error> {
+    for _ in 0..calls {
+        if writer.collect_garbage()? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
