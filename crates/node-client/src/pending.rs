@@ -127,6 +127,10 @@ impl Pending {
 
     fn next_now(&self) -> Option<Next> {
         let mut state = self.state();
+        if self.select.is_some() && state.end.is_none() {
+            // A SELECT is put together first.
+            return None;
+        }
         match state.frames.pop_front() {
             Some((body, octets)) => Some(Next::Frame(body, octets)),
             None => state.end.map(Next::End),
