@@ -9,6 +9,7 @@ use crate::tokens;
 use crate::types::{Append, Appended, Change, FlagState, TokenAnswer};
 use crate::writer::Tx;
 use model::limits::MESSAGE_BYTES_MAX;
+use model::{DeliveryId, Token};
 use rusqlite::{OptionalExtension, params};
 
 /// Every new row of `message`, here and in COPY.
@@ -36,7 +37,7 @@ impl Tx<'_> {
         let keyword_ids = self.keyword_ids(append.keywords)?;
         // The MODSEQ of its first message names the email: it is used once in the mailbox's life.
         let email = modseq.get() as i64;
-        let size = self.insert_email(email, &append.content)?;
+        let size = self.insert_email(email, append.content)?;
         self.connection.prepare_cached(INSERT_MESSAGE)?.execute(params![
             folder.id.0,
             uid.get(),
@@ -52,7 +53,7 @@ impl Tx<'_> {
         folder.highest_modseq = modseq;
         folder.save(self.connection)?;
         let answer = Appended { folder: folder.id, uid_validity: folder.uid_validity, uid, modseq, already: false };
-        self.note_append(&append, &answer)?;
+        self.note_append(append.delivery, append.token, &answer)?;
         let keywords = self.keyword_names(&keyword_ids)?;
         let messages = vec![FlagState { uid, flags: append.flags, keywords, modseq }];
         self.changes.push(Change::Appended { folder: folder.id, messages, modseq });
@@ -71,21 +72,26 @@ impl Tx<'_> {
         }
     }
 
-    fn note_append(&mut self, append: &Append<'_>, answer: &Appended) -> Result<(), Error> {
-        if let Some(id) = &append.delivery {
-            self.remember_delivery(id, answer)?;
+    fn note_append(
+        &mut self,
+        delivery: Option<DeliveryId>,
+        token: Option<Token>,
+        answer: &Appended,
+    ) -> Result<(), Error> {
+        if let Some(id) = delivery {
+            self.remember_delivery(&id, answer)?;
         }
-        if let Some(id) = &append.token {
-            self.remember(id, &TokenAnswer::Appended(*answer))?;
+        if let Some(id) = token {
+            self.remember(&id, &TokenAnswer::Appended(*answer))?;
         }
         Ok(())
     }
 
     /// Writes what never changes about the message; answers its size.
-    fn insert_email(&mut self, id: i64, content: &Content) -> Result<i64, Error> {
-        let whole = &content.whole;
+    fn insert_email(&mut self, id: i64, content: Content) -> Result<i64, Error> {
+        let Content { whole, upload } = content;
         let size = i64::try_from(whole.size).ok().filter(|_| whole.size <= MESSAGE_BYTES_MAX).ok_or(Error::TooBig)?;
-        let segments = encode_segments(&self.place(content)?);
+        let segments = encode_segments(&self.place(&whole, upload)?);
         let thread = self.thread(&whole.derived.references)?.unwrap_or(id);
         let derived = &whole.derived;
         self.connection.prepare_cached(INSERT_EMAIL)?.execute(params![

@@ -32,7 +32,7 @@ pub(crate) const fn chunk_id(content: i64, sequence: u32) -> i64 {
 
 /// The ids that a content's chunks can have, both ends included.
 pub(crate) const fn chunk_ids(content: i64) -> (i64, i64) {
-    (content << SEQUENCE_BITS, (content + 1 << SEQUENCE_BITS) - 1)
+    (content << SEQUENCE_BITS, ((content + 1) << SEQUENCE_BITS) - 1)
 }
 
 /// `email.segments`: content id and size of each, as LEB128 numbers.

@@ -10,6 +10,16 @@ use jiff::Timestamp;
 use model::{Flags, FolderName, ModSeq, Token, Uid, UidSet};
 use rusqlite::params;
 
+/// A COPY, or a MOVE that removes what it copied.
+struct Transfer<'a> {
+    folder: FolderId,
+    uids: &'a UidSet,
+    to: &'a FolderName,
+    now: Timestamp,
+    token: Option<Token>,
+    remove: bool,
+}
+
 /// A message that is copied.
 struct Source {
     uid: Uid,
@@ -33,7 +43,7 @@ impl Tx<'_> {
         now: Timestamp,
         token: Option<Token>,
     ) -> Result<Copied, Error> {
-        self.copy_or_move(folder, uids, to, now, token, false)
+        self.transfer(&Transfer { folder, uids, to, now, token, remove: false })
     }
 
     /// MOVE: as COPY, and the source messages are gone in the same commit (RFC 9051 §6.4.8).
@@ -48,40 +58,27 @@ impl Tx<'_> {
         now: Timestamp,
         token: Option<Token>,
     ) -> Result<Copied, Error> {
-        self.copy_or_move(folder, uids, to, now, token, true)
+        self.transfer(&Transfer { folder, uids, to, now, token, remove: true })
     }
 
-    fn copy_or_move(
-        &mut self,
-        folder: FolderId,
-        uids: &UidSet,
-        to: &FolderName,
-        now: Timestamp,
-        token: Option<Token>,
-        remove: bool,
-    ) -> Result<Copied, Error> {
-        if let Some(TokenAnswer::Copied(answer)) = self.known_token(token)? {
+    fn transfer(&mut self, asked: &Transfer<'_>) -> Result<Copied, Error> {
+        if let Some(TokenAnswer::Copied(answer)) = self.known_token(asked.token)? {
             return Ok(answer);
         }
-        let source = FolderState::load(self.connection, folder.into())?;
-        let sources = self.sources(folder, uids)?;
-        let (uid_validity, new) = self.insert_copies(to, &sources, now)?;
-        let mut highest_modseq = source.highest_modseq;
-        if remove && !sources.is_empty() {
-            let gone = sources.iter().map(|each| Gone {
-                uid: each.uid,
-                flags: each.flags,
-                size: each.size,
-                email: each.email,
-            });
-            // The state is read again: source and target may be one folder.
-            highest_modseq = self.remove(folder, &gone.collect::<Vec<_>>())?;
-        } else if source.id == FolderState::load(self.connection, to.into())?.id {
-            highest_modseq = FolderState::load(self.connection, folder.into())?.highest_modseq;
-        }
+        let folder = asked.folder;
+        FolderState::load(self.connection, folder.into())?;
+        let sources = self.sources(folder, asked.uids)?;
+        let (uid_validity, new) = self.insert_copies(asked.to, &sources, asked.now)?;
+        let highest_modseq = if asked.remove && !sources.is_empty() {
+            let gone = |each: &Source| Gone { uid: each.uid, flags: each.flags, size: each.size, email: each.email };
+            self.remove(folder, &sources.iter().map(gone).collect::<Vec<_>>())?
+        } else {
+            // Read only now: source and target may be one folder.
+            FolderState::load(self.connection, folder.into())?.highest_modseq
+        };
         let from = sources.iter().map(|each| each.uid).collect();
         let answer = Copied { uid_validity, from, to: new, highest_modseq, already: false };
-        if let Some(token) = token {
+        if let Some(token) = asked.token {
             self.remember(&token, &TokenAnswer::Copied(answer.clone()))?;
         }
         Ok(answer)

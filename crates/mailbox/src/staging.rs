@@ -4,7 +4,7 @@
 
 use crate::content::{Segment, chunk_id, chunk_ids};
 use crate::error::Error;
-use crate::ingest::{Content, Piece, SegmentDraft};
+use crate::ingest::{Piece, SegmentDraft, Whole};
 use crate::types::UploadId;
 use crate::writer::Tx;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -21,12 +21,12 @@ impl Tx<'_> {
     /// # Errors
     /// Of the engine; then the upload is to be discarded.
     pub fn stage(&mut self, upload: UploadId, pieces: Vec<Piece>) -> Result<(), Error> {
-        for piece in &pieces {
+        for piece in pieces {
             let content = match self.staged_content(upload, piece.segment)? {
                 Some((content, _)) => content,
                 None => self.insert_content(None, Some((upload, piece.segment)))?,
             };
-            self.insert_chunk(content, piece)?;
+            self.insert_chunk(content, &piece)?;
         }
         Ok(())
     }
@@ -43,9 +43,9 @@ impl Tx<'_> {
     }
 
     /// Gives every segment of the message its content: one that is there already, or a new one.
-    pub(crate) fn place(&mut self, content: &Content) -> Result<Vec<Segment>, Error> {
-        let drafts = content.whole.segments.iter().enumerate();
-        drafts.map(|(at, draft)| self.place_segment(content.upload, at as u32, draft)).collect()
+    pub(crate) fn place(&mut self, whole: &Whole, upload: Option<UploadId>) -> Result<Vec<Segment>, Error> {
+        let drafts = whole.segments.iter().enumerate();
+        drafts.map(|(at, draft)| self.place_segment(upload, at as u32, draft)).collect()
     }
 
     fn place_segment(&mut self, upload: Option<UploadId>, at: u32, draft: &SegmentDraft) -> Result<Segment, Error> {
