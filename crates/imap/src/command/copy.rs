@@ -53,7 +53,6 @@ impl Copy {
         };
         let copied = selected.node.copy(copy).await.map_err(|error| failure_of_target(&error))?;
         let code = copy_uid(&copied);
-        let all = copied.from.len() == uids.len();
         if self.moves {
             // RFC 6851 §4.3: COPYUID in an untagged OK before the EXPUNGEs.
             if let Some(code) = code {
@@ -63,11 +62,7 @@ impl Copy {
             selected.view.vanish_own(&moved, copied.highest_modseq);
             return Ok(Answer::ok("Done"));
         }
-        // RFC 2180 §4.4: what is gone was not copied, and by number the client should know.
-        if !all && !self.by_uid {
-            let answer = Answer::refused("EXPUNGEISSUED", "Some of the messages are gone; the others were copied");
-            return Ok(answer);
-        }
+        // RFC 2180 §4.4.1: what is gone cannot be copied, and is told to be gone before this answer.
         let answer = Answer::ok("Done");
         Ok(match code {
             Some(code) => answer.with(code),

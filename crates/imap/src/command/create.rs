@@ -3,8 +3,10 @@
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::codec::{Name, name};
 use crate::session::Session;
-use crate::session::answer::{Answer, Outcome};
+use crate::session::answer::{Answer, Outcome, failure};
 use model::SpecialUse;
+use node_client::ClientError;
+use wire::session::FailureCode;
 
 /// CREATE.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +60,10 @@ impl Create {
             special_use: wire::convert::special_use_field(special_use),
             token: bytes::Bytes::new(),
         };
-        account.node.create(create).await?;
+        account.node.create(create).await.map_err(|error| match (&error, special_use) {
+            (ClientError::Failure(FailureCode::Cannot, text), Some(_)) => Answer::refused("USEATTR", text.clone()),
+            _ => failure(&error),
+        })?;
         Ok(Answer::ok("Done"))
     }
 }

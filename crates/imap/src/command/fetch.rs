@@ -9,7 +9,7 @@ pub use section::{Form, Kind, Section};
 
 use crate::codec::SequenceSet;
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
-use crate::session::answer::{Answer, End, Outcome, Stop, Updates};
+use crate::session::answer::{Answer, End, Outcome, Stop};
 use crate::session::{Session, absorb, expunge_issued};
 use answer::{Told, Writer};
 use model::UidSet;
@@ -64,9 +64,11 @@ impl Fetch {
         }
         let selected = session.selected()?;
         let uids = selected.uids(&self.set, self.by_uid)?;
-        let updates = Updates::after(self.by_uid);
         if uids.is_empty() {
-            return Ok(Answer::ok("Done").telling(updates));
+            return Ok(Answer::ok("Done"));
+        }
+        if self.is_known_here() {
+            return answer::uids(selected, &uids).await;
         }
         // RFC 3501 §6.4.5: a body that is not peeked at is seen, but not in a folder that EXAMINE opened.
         let marks_seen = self.items.marks_seen() && !selected.view.read_only;
@@ -93,7 +95,12 @@ impl Fetch {
         if gone && !self.by_uid {
             return Ok(expunge_issued());
         }
-        Ok(Answer::ok("Done").telling(updates))
+        Ok(Answer::ok("Done"))
+    }
+
+    /// Only the UID is asked for, which the view has.
+    fn is_known_here(&self) -> bool {
+        self.items.bits() == 0 && self.items.sections.is_empty() && self.changed_since.is_none()
     }
 
     fn request(&self, folder: u64, uids: &UidSet, mark_seen: bool) -> wire::session::Fetch {

@@ -30,7 +30,7 @@ pub mod subscribe;
 use crate::codec::Name;
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::session::Session;
-use crate::session::answer::{Answer, Outcome, Stop};
+use crate::session::answer::{Answer, Outcome, Stop, Updates, limited};
 use model::FolderName;
 
 /// A whole command. APPEND is not among them: its message is streamed, see [`append::head`].
@@ -159,6 +159,24 @@ impl Command {
     /// # Errors
     /// [`Stop`]: a NO or BAD found on the way, or the end of the connection.
     pub async fn run(self, session: &mut Session, tag: &str) -> Outcome {
+        let updates = self.updates();
+        let outcome = self.run_to_its_answer(session, tag).await;
+        limited(outcome, updates)
+    }
+
+    /// What may be told before the answer, whatever it is.
+    fn updates(&self) -> Updates {
+        let by_number = match self {
+            Self::Fetch(fetch) => !fetch.by_uid,
+            Self::Search(search) => !search.by_uid,
+            Self::Store(store) => !store.by_uid,
+            _ => false,
+        };
+        // RFC 3501 §7.4.1: no EXPUNGE while responding to FETCH, STORE or SEARCH; their UID forms are other commands.
+        if by_number { Updates::NoExpunge } else { Updates::All }
+    }
+
+    async fn run_to_its_answer(self, session: &mut Session, tag: &str) -> Outcome {
         match self {
             Self::Capability => capability::run(session),
             Self::Check => check::run(session),
@@ -193,3 +211,6 @@ impl Command {
 fn folder(name: Name) -> Result<FolderName, Stop> {
     name.map_err(|error| Answer::refused("CANNOT", error.to_string()).into())
 }
+
+#[cfg(test)]
+mod tests;

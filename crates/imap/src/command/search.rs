@@ -7,7 +7,7 @@ pub use key::Key;
 
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::codec::writer;
-use crate::session::answer::{Answer, Code, Outcome, Stop, Updates};
+use crate::session::answer::{Answer, Code, Outcome, Stop};
 use crate::session::view::number_runs;
 use crate::session::{Selected, Session};
 use model::UidSet;
@@ -65,13 +65,12 @@ impl Search {
             session.enable_condstore();
         }
         let selected = session.selected()?;
-        let updates = Updates::after(self.by_uid);
         if self.bad_charset {
-            return Ok(Answer::no("The charset is not known").with(Code::BadCharset).telling(updates));
+            return Ok(Answer::no("The charset is not known").with(Code::BadCharset));
         }
         let key = wanted::all_of(&self.keys, &selected)?;
         if let Err(problem) = wire::frame::check_search(&key) {
-            return Ok(Answer::refused("LIMIT", problem.to_string()).telling(updates));
+            return Ok(Answer::refused("LIMIT", problem.to_string()));
         }
         let request = wire::session::Search { folder: selected.view.folder, key: Some(key) };
         let mut stream = selected.node.search(request).await?;
@@ -87,7 +86,7 @@ impl Search {
             }
         }
         line.end(by_modseq);
-        Ok(Answer::ok("Done").telling(updates))
+        Ok(Answer::ok("Done"))
     }
 }
 

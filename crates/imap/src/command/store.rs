@@ -2,9 +2,9 @@
 
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::codec::{FlagList, SequenceSet};
-use crate::session::answer::{Answer, Code, Outcome, Updates};
+use crate::session::answer::{Answer, Code, Outcome, Stop};
 use crate::session::view::NumberCursor;
-use crate::session::{Selected, Session, Told, absorb, expunge_issued, write_flags};
+use crate::session::{Selected, Session, Told, absorb, expunge_issued, write_flags, write_known_flags};
 use model::{Uid, UidSet};
 use wire::convert::{keyword_texts, uid_set};
 use wire::session::{StoreMode, Stored};
@@ -70,23 +70,23 @@ impl Store {
         }
         let mut selected = session.selected_for_change()?;
         let uids = selected.uids(&self.set, self.by_uid)?;
-        let updates = Updates::after(self.by_uid);
         if self.flags.overlong {
             let text = format!("A keyword has {} octets at most", model::limits::KEYWORD_BYTES_MAX);
-            return Ok(Answer::refused("LIMIT", text).telling(updates));
+            return Ok(Answer::refused("LIMIT", text));
         }
         if uids.is_empty() {
-            return Ok(Answer::ok("Done").telling(updates));
+            return Ok(Answer::ok("Done"));
         }
         let stored = selected.node.store(self.request(selected.view.folder, &uids)).await?;
         absorb(selected.node, selected.view)?;
         self.tell(&mut selected, &stored).await?;
         let modified = uid_set(stored.modified.as_ref())?;
         let existing = stored.messages.len() + modified.len();
-        if !self.by_uid && existing < uids.len() {
+        // RFC 2180 §4.2: by number and not silent, the client must hear that something it knows of is gone.
+        if !self.by_uid && !self.silent && existing < uids.len() {
             return Ok(expunge_issued());
         }
-        let answer = Answer::ok("Done").telling(updates);
+        let answer = Answer::ok("Done");
         if modified.is_empty() {
             return Ok(answer);
         }
@@ -109,13 +109,17 @@ impl Store {
     }
 
     /// A silent STORE tells nothing, or with CONDSTORE the new MODSEQ alone (RFC 7162 §3.1.3).
-    async fn tell(&self, selected: &mut Selected<'_>, stored: &Stored) -> Result<(), crate::session::answer::Stop> {
+    async fn tell(&self, selected: &mut Selected<'_>, stored: &Stored) -> Result<(), Stop> {
         let told = Told { uid: self.by_uid, flags: !self.silent, modseq: selected.condstore };
         let mut numbers = NumberCursor::default();
         selected.view.highest_modseq = selected.view.highest_modseq.max(stored.highest_modseq);
+        // A client should know a keyword before it sees it (RFC 3501 §7.2.6).
+        stored.messages.iter().for_each(|change| selected.view.learn_keywords(&change.keywords));
+        if selected.view.take_keywords_grew() {
+            write_known_flags(&mut selected.connection.out, selected.view);
+        }
         for change in &stored.messages {
             let Some(uid) = Uid::new(change.uid) else { continue };
-            selected.view.learn_keywords(&change.keywords);
             // Changes of other sessions that came before ours are part of what is told; a silent STORE leaves them to be
             // told later, without the flags that it set itself being asked for.
             if told.flags {

@@ -58,7 +58,7 @@ impl Code {
 }
 
 /// Which changes of the selected folder may be told before the tagged answer (RFC 3501 §7.4.1, §5.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Updates {
     /// None, because no folder is selected or the command ends the selection.
     Nothing,
@@ -66,14 +66,6 @@ pub enum Updates {
     NoExpunge,
     /// All.
     All,
-}
-
-impl Updates {
-    /// What FETCH, STORE and SEARCH may tell: their UID forms are other commands, in which the numbers may shift
-    /// (RFC 3501 §7.4.1, RFC 9051 §7.5.1).
-    pub fn after(by_uid: bool) -> Self {
-        if by_uid { Self::All } else { Self::NoExpunge }
-    }
 }
 
 /// A tagged answer.
@@ -115,10 +107,10 @@ impl Answer {
         self.code = Some(code);
         self
     }
-    /// With fewer updates before it.
+    /// With no more than these updates before it.
     #[must_use]
     pub fn telling(mut self, updates: Updates) -> Self {
-        self.updates = updates;
+        self.updates = self.updates.min(updates);
         self
     }
 
@@ -166,6 +158,15 @@ pub enum End {
 /// What a command gives.
 pub type Outcome = Result<Answer, Stop>;
 
+/// The outcome with no more than these updates before its answer.
+pub fn limited(outcome: Outcome, updates: Updates) -> Outcome {
+    match outcome {
+        Ok(answer) => Ok(answer.telling(updates)),
+        Err(Stop::Answer(answer)) => Err(answer.telling(updates).into()),
+        Err(stop @ (Stop::Answered | Stop::End(_))) => Err(stop),
+    }
+}
+
 impl From<Answer> for Stop {
     fn from(answer: Answer) -> Self {
         Self::Answer(Box::new(answer))
@@ -188,7 +189,8 @@ impl From<io::Error> for End {
 }
 impl From<Malformed> for Answer {
     fn from(malformed: Malformed) -> Self {
-        Self::bad(malformed.0)
+        // It may have been a FETCH, STORE or SEARCH by number.
+        Self::bad(malformed.0).telling(Updates::NoExpunge)
     }
 }
 impl From<ClientError> for Stop {

@@ -17,7 +17,7 @@ use crate::limits::{
     BAD_COMMANDS_BEFORE_SIGN_IN_MAX, BAD_COMMANDS_MAX, IDLE_BEFORE_SIGN_IN, LITERAL_BYTES_MAX, READ_STALL, SIGNED_IN,
 };
 use crate::server::Shared;
-use answer::{Answer, End, Outcome, Status, Stop, Updates};
+use answer::{Answer, End, Outcome, Status, Stop};
 use bytes::Bytes;
 use connection::Connection;
 use model::UidSet;
@@ -276,7 +276,7 @@ impl Selected<'_> {
             return Ok(UidSet::new());
         }
         if set.highest_number().is_some_and(|n| n as usize > exists) {
-            return Err(Answer::bad(format!("There are only {exists} messages")).telling(Updates::NoExpunge).into());
+            return Err(Answer::bad(format!("There are only {exists} messages")).into());
         }
         let star = u32::try_from(exists).unwrap_or(u32::MAX);
         Ok(view::uids_at(self.view.uids(), &set.resolve(star)))

@@ -173,5 +173,5 @@ pub(crate) fn write_known_flags(out: &mut Vec<u8>, view: &View) {
 
 /// A NO of RFC 5530 for messages that another session expunged, when some of the wanted ones are gone.
 pub(crate) fn expunge_issued() -> Answer {
-    Answer::refused("EXPUNGEISSUED", "Some of the messages are gone").telling(Updates::NoExpunge)
+    Answer::refused("EXPUNGEISSUED", "Some of the messages are gone")
 }

@@ -4,11 +4,28 @@
 
 use super::Items;
 use crate::codec::{date, writer};
-use crate::session::answer::End;
+use crate::session::Selected;
+use crate::session::answer::{Answer, End, Outcome};
 use crate::session::connection::Connection;
 use crate::session::view::{NumberCursor, View};
-use model::{Flags, Uid};
+use model::{Flags, Uid, UidSet};
 use wire::session::{FetchItem, FetchedMessage, SectionData};
+
+/// Answers with the UIDs alone.
+pub(super) async fn uids(selected: Selected<'_>, uids: &UidSet) -> Outcome {
+    let mut numbers = NumberCursor::default();
+    for uid in uids.iter() {
+        let Some(number) = numbers.number(selected.view.uids(), uid) else { continue };
+        let out = &mut selected.connection.out;
+        out.extend_from_slice(b"* ");
+        writer::number(out, number as u64);
+        out.extend_from_slice(b" FETCH (UID ");
+        writer::number(out, u64::from(uid.get()));
+        out.extend_from_slice(b")\r\n");
+        selected.connection.relieve().await?;
+    }
+    Ok(Answer::ok("Done"))
+}
 
 /// How flags are told beside what was asked.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,182 @@
+//! Makes commands of every kind.
+
+use crate::codec::sequence::Bound;
+use crate::codec::{FlagList, Name, SequenceSet};
+use crate::command::fetch::{Fetch, Form, Items, Kind, Section};
+use crate::command::search::{Key, Search};
+use crate::command::status::{Item, Status};
+use crate::command::{
+    Command, authenticate, close, copy, create, delete, enable, expunge, list, login, lsub, rename, select, store,
+    subscribe,
+};
+use model::{Flag, Flags, FolderName, Keyword, SpecialUse};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select as one_of;
+use wire::session::{DateRelation, FetchItem, StoreMode};
+
+pub(super) fn commands() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        plain(),
+        folders(),
+        messages(),
+        fetches().prop_map(Command::Fetch),
+        searches().prop_map(Command::Search)
+    ]
+}
+
+fn plain() -> impl Strategy<Value = Command> {
+    let login = (octets(), octets()).prop_map(|(name, password)| Command::Login(login::Login { name, password }));
+    let authenticate = option::of("[A-Za-z0-9+/=]{1,20}").prop_map(|response| {
+        let response = response.map(String::into_bytes);
+        Command::Authenticate(authenticate::Authenticate { mechanism: "PLAIN".into(), response })
+    });
+    prop_oneof![
+        Just(Command::Capability),
+        Just(Command::Check),
+        Just(Command::Id),
+        Just(Command::Idle),
+        Just(Command::Logout),
+        Just(Command::Namespace),
+        Just(Command::Noop),
+        Just(Command::Starttls),
+        any::<bool>().prop_map(|expunge| Command::Close(close::Close { expunge })),
+        any::<bool>().prop_map(|condstore| Command::Enable(enable::Enable { condstore })),
+        login,
+        authenticate,
+    ]
+}
+
+/// Octets of an astring: no NUL.
+fn octets() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof!["[ -~]{0,12}".prop_map(String::into_bytes), vec(1u8..=255, 0..12)]
+}
+
+fn names() -> impl Strategy<Value = Name> {
+    let words = prop_oneof!["[A-Za-z &]{1,8}", "[a-zäøあ📫&\\-]{1,6}", Just("INBOX".to_owned())];
+    vec(words, 1..4).prop_filter_map("no folder's name", |levels| Some(Ok(FolderName::parse(&levels.join("/")).ok()?)))
+}
+
+fn folders() -> impl Strategy<Value = Command> {
+    let uses = vec(prop_oneof![one_of(SpecialUse::ALL.to_vec()).prop_map(Ok), Just(Err(()))], 0..3);
+    let items = vec(one_of(Item::ALL.to_vec()), 1..6);
+    prop_oneof![
+        (names(), uses).prop_map(|(name, uses)| Command::Create(create::Create { name, uses })),
+        names().prop_map(|name| Command::Delete(delete::Delete { name })),
+        (names(), names()).prop_map(|(from, to)| Command::Rename(rename::Rename { from, to })),
+        (names(), any::<bool>())
+            .prop_map(|(name, subscribed)| Command::Subscribe(subscribe::Subscribe { name, subscribed })),
+        (names(), any::<bool>(), any::<bool>())
+            .prop_map(|(name, read_only, condstore)| Command::Select(select::Select { name, read_only, condstore })),
+        (octets(), octets()).prop_map(|(reference, pattern)| Command::List(list::List { reference, pattern })),
+        (octets(), octets()).prop_map(|(reference, pattern)| Command::Lsub(lsub::Lsub { reference, pattern })),
+        (names(), items).prop_map(|(name, items)| Command::Status(Status { name, items })),
+    ]
+}
+
+fn sets() -> impl Strategy<Value = SequenceSet> {
+    let bound = || prop_oneof![(1u32..50).prop_map(Bound::Number), (1u32..).prop_map(Bound::Number), Just(Bound::Star)];
+    vec((bound(), bound()), 1..5).prop_map(|ranges| SequenceSet::new(ranges).unwrap())
+}
+
+fn flags() -> impl Strategy<Value = FlagList> {
+    let keywords = proptest::collection::btree_set("[$a-z][a-z0-9.-]{0,9}", 0..4);
+    (0u32..32, keywords).prop_map(|(bits, keywords)| FlagList {
+        flags: Flags::from_bits(bits),
+        keywords: keywords.iter().filter_map(|keyword| Keyword::parse(keyword)).collect(),
+        overlong: false,
+    })
+}
+
+fn messages() -> impl Strategy<Value = Command> {
+    let modes = one_of(vec![StoreMode::Replace, StoreMode::Add, StoreMode::Remove]);
+    let modseq = option::of(0u64..=i64::MAX as u64);
+    prop_oneof![
+        (any::<bool>(), any::<bool>(), sets(), names())
+            .prop_map(|(by_uid, moves, set, to)| Command::Copy(copy::Copy { by_uid, moves, set, to })),
+        option::of(sets()).prop_map(|uids| Command::Expunge(expunge::Expunge { uids })),
+        (any::<bool>(), sets(), modseq, modes, any::<bool>(), flags()).prop_map(
+            |(by_uid, set, unchanged_since, mode, silent, flags)| {
+                Command::Store(store::Store { by_uid, set, unchanged_since, mode, silent, flags })
+            }
+        ),
+    ]
+}
+
+fn sections() -> impl Strategy<Value = Section> {
+    let fields = (any::<bool>(), vec("[A-Za-z-]{1,9}", 1..4)).prop_map(|(not, names)| Kind::Fields { not, names });
+    let kinds = prop_oneof![Just(Kind::All), Just(Kind::Header), Just(Kind::Text), Just(Kind::Mime), fields];
+    let parts = vec(1u32.., 0..4);
+    let forms = one_of(vec![Form::Body, Form::Peek]);
+    let partial = option::of((0u64..=i64::MAX as u64, 1u64..=i64::MAX as u64));
+    let body = (forms, parts, kinds, partial).prop_filter_map("MIME needs a part", |(form, part, kind, partial)| {
+        (kind != Kind::Mime || !part.is_empty()).then_some(Section { form, part, kind, partial })
+    });
+    let old = [(Form::Rfc822, Kind::All), (Form::Rfc822Header, Kind::Header), (Form::Rfc822Text, Kind::Text)];
+    let old = one_of(old.to_vec()).prop_map(|(form, kind)| Section { form, part: vec![], kind, partial: None });
+    prop_oneof![4 => body, 1 => old]
+}
+
+fn fetches() -> impl Strategy<Value = Fetch> {
+    let simple = vec(
+        one_of(vec![
+            FetchItem::Flags,
+            FetchItem::Modseq,
+            FetchItem::InternalDate,
+            FetchItem::Size,
+            FetchItem::Envelope,
+            FetchItem::Body,
+            FetchItem::BodyStructure,
+        ]),
+        0..4,
+    );
+    let changed_since = option::of(0u64..=i64::MAX as u64);
+    (any::<bool>(), sets(), simple, any::<bool>(), vec(sections(), 0..3), changed_since).prop_filter_map(
+        "something must be asked for",
+        |(by_uid, set, simple, uid, sections, changed_since)| {
+            let mut items = Items::default();
+            items.uid = uid || by_uid;
+            items.sections = sections;
+            simple.into_iter().for_each(|item| items.want(item));
+            if changed_since.is_some() {
+                items.want(FetchItem::Modseq);
+            }
+            let asked = items.uid || items.bits() != 0 || !items.sections.is_empty();
+            asked.then_some(Fetch { by_uid, set, items, changed_since })
+        },
+    )
+}
+
+fn searches() -> impl Strategy<Value = Search> {
+    (any::<bool>(), vec(keys(), 1..4)).prop_map(|(by_uid, keys)| Search { by_uid, bad_charset: false, keys })
+}
+
+fn keys() -> impl Strategy<Value = Key> {
+    let text = || "[ -~]{0,9}|[a-zøあ]{1,5}";
+    let relations = || one_of(vec![DateRelation::Before, DateRelation::On, DateRelation::Since]);
+    let number = || 0u64..=i64::MAX as u64;
+    let leaf = prop_oneof![
+        Just(Key::All),
+        Just(Key::Recent),
+        sets().prop_map(Key::Numbers),
+        sets().prop_map(Key::Uids),
+        one_of(Flag::ALL.to_vec()).prop_map(Key::Flag),
+        "[$a-z]{1,9}".prop_map(|keyword| Key::Keyword(Keyword::parse(&keyword))),
+        ("[A-Za-z-]{1,9}", text()).prop_map(|(name, value)| Key::Header(name, value)),
+        text().prop_map(Key::Body),
+        text().prop_map(Key::Text),
+        (relations(), 0i32..40_000).prop_map(|(relation, day)| Key::InternalDate(relation, day)),
+        (relations(), 0i32..40_000).prop_map(|(relation, day)| Key::SentDate(relation, day)),
+        number().prop_map(Key::Larger),
+        number().prop_map(Key::Smaller),
+        number().prop_map(Key::ModSeq),
+    ];
+    leaf.prop_recursive(4, 20, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 1..4).prop_map(Key::And),
+            (inner.clone(), inner.clone()).prop_map(|(either, other)| Key::Or(Box::new(either), Box::new(other))),
+            inner.prop_map(|key| Key::Not(Box::new(key))),
+        ]
+    })
+}
