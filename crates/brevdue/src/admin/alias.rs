@@ -79,10 +79,10 @@ impl Added<'_> {
         let mut lines = vec![format!("{} is made, its mailbox is on {}.", self.row.address, self.row.node)];
         lines.extend(self.password.map(|password| format!("password      {password}")));
         lines.push(format!("recovery key  {}", self.recovery_key));
-        lines.push(
-            "Neither is shown again. Keep the recovery key on paper: with every password lost, only it opens the mail."
-                .to_owned(),
-        );
+        let neither = if self.password.is_some() { "Neither is" } else { "It is not" };
+        lines.push(format!(
+            "{neither} shown again. Keep the recovery key on paper: with every password lost, only it opens the mail."
+        ));
         lines
     }
 }
