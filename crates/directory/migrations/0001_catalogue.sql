@@ -38,11 +38,12 @@ CREATE TABLE alias (
 CREATE INDEX alias_by_domain ON alias (domain, address);
 CREATE INDEX alias_by_account ON alias (account);
 
+-- With a rowid: rows of over a kilobyte fit a table's leaf, and would overflow an index's.
 CREATE TABLE sealing_key (
     address             TEXT PRIMARY KEY REFERENCES alias (address) ON DELETE CASCADE,
     public_key          BLOB NOT NULL,
     wrapped_private_key BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE placement (
     mailbox_id TEXT PRIMARY KEY REFERENCES alias (mailbox_id) ON DELETE CASCADE,
