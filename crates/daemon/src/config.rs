@@ -271,6 +271,10 @@ pub struct Imap {
     pub sign_ins_max: usize,
     /// Octets of one message.
     pub message_bytes_max: u64,
+    /// The account of the health check; empty for none.
+    pub probe_address: String,
+    /// The file with its password.
+    pub probe_password_file: PathBuf,
 }
 
 impl Default for Imap {
@@ -286,6 +290,8 @@ impl Default for Imap {
             idle_minutes: 31,
             sign_ins_max: 4,
             message_bytes_max: MESSAGE_BYTES_MAX,
+            probe_address: String::new(),
+            probe_password_file: PathBuf::new(),
         }
     }
 }

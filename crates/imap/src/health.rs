@@ -34,7 +34,8 @@ pub(crate) fn check(doors: &[(SocketAddr, bool)], imap: &Imap) -> Health {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let may_sign_in = |through_tls: bool| through_tls || imap.plaintext_sign_in.allows(loopback);
     let door = doors.iter().find(|door| may_sign_in(door.1)).or(doors.first()).copied();
-    let account: Option<(String, PathBuf)> = None;
+    let account = (imap.probe_address.clone(), imap.probe_password_file.clone());
+    let account = Some(account).filter(|(address, _)| !address.is_empty());
     let probe = door.map(|(bound, through_tls)| Probe {
         address: reachable(bound),
         cert: through_tls.then(|| imap.cert.clone()),
@@ -83,7 +84,7 @@ impl Probe {
             tokio::fs::read_to_string(file).await.map_err(|error| format!("probe_password_file: {error}"))?;
         let password = zeroize::Zeroizing::new(password);
         client
-            .command(&format!("LOGIN {} {}", literal(name), literal(password.trim_end_matches(['\r', '\n']))))
+            .command(&format!("LOGIN {} {}", literal(name), literal(password.lines().next().unwrap_or_default())))
             .await?;
         let appended = client.command(&format!("APPEND INBOX (\\Seen) {}", literal(MESSAGE))).await?;
         let uid = append_uid(&appended).ok_or("APPEND answered without APPENDUID")?;
