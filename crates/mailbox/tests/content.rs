@@ -1,4 +1,5 @@
 //! Bytes in and out: exactness, sharing, staging, garbage, bounded memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may take the short way")]
 
 mod common;
 
@@ -352,4 +353,42 @@ fn steps_join_to_the_same_whatever_the_budget() {
     for budget in [1, 5000, 100_001, 131_072, 400_000] {
         assert!(joined(budget) == whole, "budget {budget}");
     }
+}
+
+#[test]
+fn a_step_keeps_its_budget_but_for_one_large_description() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let many = (0..3000).map(|at| format!("someone-{at}@example.com")).collect::<Vec<_>>().join(",\r\n ");
+    for at in 0..30 {
+        let to = if at % 10 == 5 { many.as_str() } else { "ben@example.com" };
+        let text = format!("From: ann@example.com\r\nTo: {to}\r\nSubject: {at}\r\n\r\n");
+        run(&mut writer, |tx| tx.append(append("INBOX", text.as_bytes(), Flags::NONE)));
+    }
+    let (folder, reader) = (inbox(&place), place.reader());
+    let items = Items::ENVELOPE.with(Items::BODY_STRUCTURE);
+    let sections = vec![Section::whole()];
+    let plan = FetchPlan { folder, uids: uids("1:99"), items, sections, changed_since: model::ModSeq::ZERO };
+    let (mut cursor, mut steps) = (FetchCursor::new(), 0);
+    loop {
+        let step = reader.fetch(&plan, &mut cursor, 50_000).unwrap();
+        let size = |record: &FetchRecord| {
+            let sections: usize = record.sections.iter().map(|part| part.data.len()).sum();
+            record.envelope.len() + record.body_structure.len() + sections
+        };
+        let total: usize = step.records.iter().map(size).sum();
+        assert!(total <= 50_000 || step.records.len() == 1, "{total} octets in {} records", step.records.len());
+        steps += 1;
+        if step.done {
+            break;
+        }
+    }
+    assert!(steps > 6);
+}
+
+#[test]
+fn what_the_node_moves_between_threads_can_be_moved() {
+    fn send<T: Send>() {}
+    send::<(Writer, Reader, mailbox::waiting::WaitingFile, Ingest, Content, Piece)>();
+    send::<(FetchPlan, FetchCursor, SearchKey, SearchCursor, Change, Error)>();
 }

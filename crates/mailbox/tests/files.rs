@@ -1,4 +1,5 @@
 //! The file itself: key, damage, schema, locks, plaintext, crashes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may take the short way")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Folders: create, delete, rename, subscriptions, special use, UIDVALIDITY.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may take the short way")]
 
 mod common;
 

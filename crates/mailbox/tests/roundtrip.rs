@@ -1,4 +1,5 @@
 //! One message in and out, and the basics of every operation.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may take the short way")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! SEARCH and sections: what is found, and what is answered of a message.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may take the short way")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The waiting-mail file: order, durability, leftovers, deletion.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may take the short way")]
 
 mod common;
 

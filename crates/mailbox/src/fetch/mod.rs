@@ -55,6 +55,15 @@ impl Reader {
     }
 }
 
+/// How far one message got.
+enum Answered {
+    Whole,
+    /// Sections are left for the next step.
+    Part(Uid, Sections),
+    /// It does not fit this step.
+    NotYet(Uid),
+}
+
 /// One step.
 struct Fetch<'a> {
     plan: &'a FetchPlan,
@@ -98,10 +107,17 @@ impl Fetch<'_> {
                     cursor.next = uid(row, 0)?.get();
                     return Ok(false);
                 }
-                if let Some(open) = self.message(row)? {
-                    cursor.next = open.0.get().saturating_add(1);
-                    cursor.open = Some(open);
-                    return Ok(false);
+                match self.message(row)? {
+                    Answered::Whole => {}
+                    Answered::Part(uid, sections) => {
+                        cursor.next = uid.get().saturating_add(1);
+                        cursor.open = Some((uid, sections));
+                        return Ok(false);
+                    }
+                    Answered::NotYet(uid) => {
+                        cursor.next = uid.get();
+                        return Ok(false);
+                    }
                 }
             }
         }
@@ -110,28 +126,35 @@ impl Fetch<'_> {
         Ok(true)
     }
 
-    /// Answers one message; what is left of it, if anything.
-    fn message(&mut self, row: &Row<'_>) -> Result<Option<(Uid, Sections)>, Error> {
+    fn message(&mut self, row: &Row<'_>) -> Result<Answered, Error> {
         let uid = uid(row, 0)?;
         let mut record = self.properties(uid, row)?;
         let used = RECORD_BYTES + record.envelope.len() + record.body.len() + record.body_structure.len();
+        // Descriptions come whole, and an enormous one has a step, and so a frame, of its own.
+        if used > self.left && !self.records.is_empty() {
+            return Ok(Answered::NotYet(uid));
+        }
         self.left = self.left.saturating_sub(used);
-        let mut open = None;
+        let mut answered = Answered::Whole;
         if !self.plan.sections.is_empty() {
-            let segments = decode_segments(octets(row, 9)?)?;
-            let structure = match needs_structure(&self.plan.sections) {
-                true => Some(Structure::decode(octets(row, 10)?).map_err(|error| Error::damaged(error.to_string()))?),
-                false => None,
-            };
-            let mut sections = Sections::new(segments, record.size, structure);
+            let mut sections = self.sections(row, record.size)?;
             let done = sections.answer(&self.plan.sections, &mut self.access, &mut self.left, &mut record.sections)?;
             if !done {
                 record.unfinished = true;
-                open = Some((uid, sections));
+                answered = Answered::Part(uid, sections);
             }
         }
         self.records.push(record);
-        Ok(open)
+        Ok(answered)
+    }
+
+    fn sections(&self, row: &Row<'_>, size: u64) -> Result<Sections, Error> {
+        let segments = decode_segments(octets(row, 9)?)?;
+        let structure = match needs_structure(&self.plan.sections) {
+            true => Some(Structure::decode(octets(row, 10)?).map_err(|error| Error::damaged(error.to_string()))?),
+            false => None,
+        };
+        Ok(Sections::new(segments, size, structure))
     }
 
     fn properties(&mut self, uid: Uid, row: &Row<'_>) -> Result<FetchRecord, Error> {

@@ -122,7 +122,7 @@ impl World<'_> {
                 self.store(tx, NAMES[folder], &uid_set(uids), &edit, since)
             }
             Op::Copy { folder, uids, to, move_ } => self.copy(tx, NAMES[folder], &uid_set(uids), NAMES[to], move_),
-            Op::Expunge { folder, uids } => self.expunge(tx, NAMES[folder], uids.map(uid_set)),
+            Op::Expunge { folder, uids } => self.expunge(tx, NAMES[folder], uids.map(uid_set).as_ref()),
             Op::Create { name, usage } => self.create(tx, &FolderName::parse(NAMES[name]).unwrap(), usage),
             Op::Delete { name } => {
                 let name = FolderName::parse(NAMES[name]).unwrap();
@@ -267,13 +267,13 @@ impl World<'_> {
         Ok(())
     }
 
-    fn expunge(&mut self, tx: &mut Tx<'_>, folder: &str, uids: Option<UidSet>) -> Refusable {
+    fn expunge(&mut self, tx: &mut Tx<'_>, folder: &str, uids: Option<&UidSet>) -> Refusable {
         let id = self.plain.selectable(folder).map(|plain| plain.id);
-        let answer = tx.expunge(FolderId::new(id.unwrap_or(u64::MAX)), uids.as_ref(), clock());
+        let answer = tx.expunge(FolderId::new(id.unwrap_or(u64::MAX)), uids, clock());
         let answer = agree(id.map(drop), answer)?;
         let plain = self.plain.selectable(folder).unwrap();
         let goes = |at: u32, message: &Message| {
-            message.flags.has(Flag::Deleted) && uids.as_ref().is_none_or(|uids| uids.contains(uid(at)))
+            message.flags.has(Flag::Deleted) && uids.is_none_or(|uids| uids.contains(uid(at)))
         };
         let gone: Vec<u32> = plain.messages.iter().filter(|(at, m)| goes(**at, m)).map(|(at, _)| *at).collect();
         assert_eq!(answer.uids, gone.iter().map(|at| uid(*at)).collect());

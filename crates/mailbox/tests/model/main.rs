@@ -1,5 +1,6 @@
 //! Random operations on the real mailbox and on a plain one in memory: everything that can be seen must be the same, after
 //! every commit, after undone batches, and after the file was closed and opened again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may take the short way")]
 
 mod apply;
 #[path = "../common/mod.rs"]
