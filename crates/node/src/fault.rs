@@ -143,8 +143,9 @@ impl From<mailbox::Error> for Fault {
             Error::Missing => FailureCode::Missing,
             Error::Damaged(_) | Error::SchemaDiffers(_) | Error::WrongMailbox(_) => FailureCode::Damaged,
             Error::NewerSchema { .. } => FailureCode::NewerSchema,
-            Error::DiskFull => FailureCode::DiskFull,
-            Error::Busy | Error::UploadIncomplete | Error::Gone | Error::Undone => FailureCode::Unavailable,
+            // A batch is undone by the engine when the disk was full for one of its operations.
+            Error::DiskFull | Error::Undone => FailureCode::DiskFull,
+            Error::Busy | Error::UploadIncomplete | Error::Gone => FailureCode::Unavailable,
             Error::NoSuchFolder => FailureCode::NoSuchFolder,
             Error::FolderExists => FailureCode::FolderExists,
             Error::HasChildren => FailureCode::HasChildren,

@@ -7,7 +7,7 @@ use crate::answer;
 use crate::fault::Fault;
 use crate::session::Call;
 use crate::view::Selection;
-use mailbox::SelectState;
+use mailbox::{SelectState, Since};
 use model::{Uid, UidSet};
 use wire::convert::{folder_name, modseq};
 use wire::session::server_frame::Body;
@@ -17,7 +17,7 @@ use wire::session::{Changes, Done, Select};
 const FRAMES_AT_ONCE: usize = 16;
 
 /// Times that a SELECT claims what came while it claimed; beyond it, new mail is recent to the next session.
-const CLAIMS_MAX: usize = 3;
+const CLAIMS_MAX: u32 = 3;
 
 /// SELECT or EXAMINE.
 pub async fn select(call: &Call, select: Select) -> Result<(), Fault> {
@@ -26,23 +26,22 @@ pub async fn select(call: &Call, select: Select) -> Result<(), Fault> {
     call.session.view.selection.borrow_mut().take();
     let usage = call.enter().await?;
     let mut claimed = UidSet::new();
-    for _ in 0..CLAIMS_MAX {
+    let mut claims = 0;
+    let state = loop {
         let state = usage.read(|reader| reader.select(&name))?;
-        if select.read_only || !has_recent(&state) {
-            break;
+        if select.read_only || !has_recent(&state) || claims == CLAIMS_MAX {
+            break state;
         }
+        claims += 1;
         // Durable before it is told: no other session may be told the same (RFC 3501 §2.3.2).
         let folder = state.folder;
         let more = usage.write(call.origin(false), false, move |tx| tx.claim_recent(folder)).await?;
         claimed = claimed.union(&more);
-    }
-    let wants_changes = select.known_modseq > 0;
-    let (state, changes) = usage.read(|reader| {
-        let state = reader.select(&name)?;
-        let known = wants_changes && state.uid_validity.get() == select.known_uid_validity;
-        let changes = if known { Some(reader.changes_since(state.folder, since)?) } else { None };
-        Ok((state, changes))
-    })?;
+    };
+    // From here to the answer nothing is awaited.
+    let known = select.known_modseq > 0 && state.uid_validity.get() == select.known_uid_validity;
+    let changes = known.then(|| usage.read(|reader| reader.changes_since(state.folder, since))).transpose()?;
+    let changes = changes.map(|changes| up_to(changes, &state));
     let recent = if select.read_only { unclaimed(&state) } else { claimed.intersection(&state.uids) };
     let bodies = answer::selected(&state, &recent, changes.as_ref());
     let long = bodies.len() > FRAMES_AT_ONCE;
@@ -65,6 +64,13 @@ pub async fn select(call: &Call, select: Select) -> Result<(), Fault> {
     let resync = Changes { folder: state.folder.get(), resync: true, ..Changes::default() };
     call.outbox.put(answer::Address { request: 0, ..call.address() }.frame(Body::Changes(resync), false));
     Ok(())
+}
+
+/// Leaves out what committed between the two reads: it is pushed after the answer.
+fn up_to(changes: Since, state: &SelectState) -> Since {
+    let Since { mut changed, vanished } = changes;
+    changed.retain(|each| each.modseq <= state.highest_modseq);
+    Since { changed, vanished: vanished.difference(&state.uids) }
 }
 
 fn has_recent(state: &SelectState) -> bool {

@@ -1,6 +1,6 @@
 //! Who hears of what, in which order.
 
-use crate::client::{INBOX, copy_to, store_flags, uids};
+use crate::client::{INBOX, code, copy_to, store_flags, uids};
 use crate::world::{Owner, World};
 use wire::session::client_frame::Body;
 use wire::session::server_frame::Body as Answer;
@@ -88,6 +88,46 @@ async fn changes_come_in_commit_order_and_answers_after_them() {
     for uid in 1..=20 {
         assert_eq!(two.push(1).await.appended[0].uid, uid);
     }
+}
+
+#[tokio::test]
+async fn one_that_fails_in_a_group_fails_alone() {
+    let (world, owner) = (World::new().await, Owner::new(1));
+    let (mut client, mut other) = (world.session(&owner).await, world.session(&owner).await);
+    let uid = client.append_inbox(1, MESSAGE).await;
+    let inbox = client.select(1, INBOX).await;
+    other.select(1, INBOX).await;
+    // Sent at once, so that they wait for the writer together.
+    let mut asked = Vec::new();
+    for flag in [1, 2, 4, 8, 16] {
+        asked.push(client.ask(1, Body::Store(store_flags(inbox.folder, &[uid], flag))).await);
+        asked.push(client.ask(1, Body::Copy(copy_to(inbox.folder, &[uid], "none", false))).await);
+    }
+    for (at, request) in asked.into_iter().enumerate() {
+        match client.answer(request).await.remove(0) {
+            Answer::Stored(stored) => assert_eq!((at % 2, stored.messages[0].flags), (0, (2 << (at / 2)) - 1)),
+            failure => assert_eq!((at % 2, code(failure)), (1, FailureCode::NoSuchFolder)),
+        }
+    }
+    let mut told = Vec::new();
+    while told.last() != Some(&31) {
+        told.push(other.push(1).await.changed[0].flags);
+    }
+    assert_eq!(told, [1, 3, 7, 15, 31]);
+}
+
+#[tokio::test]
+async fn unchanged_since_is_kept() {
+    let (world, owner) = (World::new().await, Owner::new(1));
+    let mut client = world.session(&owner).await;
+    let (one, two) = (client.append_inbox(1, MESSAGE).await, client.append_inbox(1, MESSAGE).await);
+    let inbox = client.select(1, INBOX).await;
+    client.call(1, Body::Store(store_flags(inbox.folder, &[one], 1))).await;
+    let conditional =
+        Store { conditional: true, unchanged_since: inbox.highest_modseq, ..store_flags(inbox.folder, &[one, two], 2) };
+    let Answer::Stored(stored) = client.call(1, Body::Store(conditional)).await else { panic!() };
+    assert_eq!(stored.modified.unwrap().bounds, [one, one]);
+    assert_eq!(stored.messages.iter().map(|each| (each.uid, each.flags)).collect::<Vec<_>>(), [(two, 2)]);
 }
 
 #[tokio::test]
