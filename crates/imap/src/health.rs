@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-mod pinned;
+pub(crate) mod pinned;
 
 /// Octets of one answer to the probe: its messages are small.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;

@@ -167,7 +167,7 @@ impl Decoder {
         };
         let mut line = self.buffer.split_to(end + 1).freeze();
         line.truncate(text_end(&line, end));
-        Some(Ok(line))
+        Some(if end > self.limits.command_bytes_max { Err(TooLong) } else { Ok(line) })
     }
 
     /// The announced literal becomes part of the command's text.

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme, version};
 
 /// A client that trusts the first certificate of this PEM file.
-pub(super) fn client(cert: &Path) -> Result<ClientConfig, String> {
+pub(crate) fn client(cert: &Path) -> Result<ClientConfig, String> {
     let certificate =
         CertificateDer::from_pem_file(cert).map_err(|error| format!("the public certificate: {error}"))?;
     let provider = Arc::new(aws_lc_rs::default_provider());

@@ -292,3 +292,6 @@ impl Selected<'_> {
         UidSet::from_bounds(&bounds).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

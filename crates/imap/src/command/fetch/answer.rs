@@ -197,3 +197,6 @@ impl Open {
         connection.send(&data.data).await
     }
 }
+
+#[cfg(test)]
+mod tests;
