@@ -37,36 +37,41 @@ impl Attached {
         Self { connection, session, tracker, lost, refused: AtomicBool::new(false) }
     }
 
-    /// Sends a request on this hold.
-    pub(crate) async fn request(&self, body: Ask, select: Option<SelectFor>) -> InFlight {
+    /// Sends a request on this hold; `None`, and nothing is sent, when its connection has ended.
+    pub(crate) async fn request(&self, body: Ask, select: Option<SelectFor>) -> Option<InFlight> {
         let select = select.map(|select| (Arc::clone(&self.tracker), select));
         Arc::clone(&self.connection).request(self.session, body, select).await
     }
 
     /// Sends a request and collects its answer.
-    async fn ask(&self, body: Ask, select: Option<SelectFor>) -> Asked {
-        let flight = self.request(body, select).await;
+    async fn ask(&self, body: Ask, select: Option<SelectFor>) -> Result<Vec<Answer>, Miss> {
+        let flight = self.request(body, select).await.ok_or(Miss::NotDone(ClientError::Unavailable))?;
+        self.answer(&flight).await
+    }
+
+    /// Collects the answer of a request.
+    pub(crate) async fn answer(&self, flight: &InFlight) -> Result<Vec<Answer>, Miss> {
         let mut frames = Vec::new();
         loop {
             match flight.pending.next().await {
-                Next::Frame(Answer::Failure(failure), _) => return self.failed(failure),
+                Next::Frame(Answer::Failure(failure), _) => return Err(self.missed(failure)),
                 Next::Frame(body, _) => frames.push(body),
-                Next::End(End::Last) => return Asked::Answer(frames),
-                Next::End(End::Lost) => return Asked::Lost,
-                Next::End(End::Bad(why)) => return Asked::Failed(ClientError::Protocol(why)),
+                Next::End(End::Last) => return Ok(frames),
+                Next::End(End::Lost) => return Err(Miss::Lost),
+                Next::End(End::Bad(why)) => return Err(Miss::Refused(ClientError::Protocol(why))),
             }
         }
     }
 
     /// What a failure means for the hold and the request.
-    pub(crate) fn failed(&self, failure: wire::session::Failure) -> Asked {
+    pub(crate) fn missed(&self, failure: wire::session::Failure) -> Miss {
         match failure.code() {
             FailureCode::NoSession => {
                 self.lost.cancel();
-                Asked::NotDone(ClientError::Unavailable)
+                Miss::NotDone(ClientError::Unavailable)
             }
-            code @ FailureCode::Unavailable => Asked::NotDone(ClientError::Failure(code, failure.text)),
-            code => Asked::Failed(ClientError::Failure(code, failure.text)),
+            code @ FailureCode::Unavailable => Miss::NotDone(ClientError::Failure(code, failure.text)),
+            code => Miss::Refused(ClientError::Failure(code, failure.text)),
         }
     }
 }
@@ -77,11 +82,11 @@ impl Drop for Attached {
     }
 }
 
-/// What became of one try.
-pub(crate) enum Asked {
-    Answer(Vec<Answer>),
+/// Why one try brought no answer.
+#[derive(Debug)]
+pub(crate) enum Miss {
     /// Refused for good.
-    Failed(ClientError),
+    Refused(ClientError),
     /// Nothing was done, and trying again may help.
     NotDone(ClientError),
     /// The link broke after it was sent.
@@ -111,19 +116,16 @@ pub(crate) async fn open(client: NodeClient, opening: Opening) -> Result<Arc<Cor
     let deadline = wait();
     let mut backoff = Backoff::new();
     loop {
-        let (asked, attached) = match timeout_at(deadline, core.try_open(core.opening.birth)).await {
-            Ok(tried) => tried,
-            Err(_) => return Err(ClientError::Unavailable),
-        };
-        let error = match asked {
-            Asked::Answer(_) => {
-                core.hold.send_replace(attached.map_or(Hold::Opening, Hold::Open));
+        let tried = timeout_at(deadline, core.try_open(core.opening.birth)).await;
+        let error = match tried.unwrap_or(Err(Miss::NotDone(ClientError::Unavailable))) {
+            Ok(attached) => {
+                core.hold.send_replace(Hold::Open(attached));
                 core.client.shared().register(core.opening.mailbox, &core);
                 return Ok(core);
             }
-            Asked::Failed(error) => return Err(error),
-            Asked::NotDone(error) => error,
-            Asked::Lost => ClientError::Unavailable,
+            Err(Miss::Refused(error)) => return Err(error),
+            Err(Miss::NotDone(error)) => error,
+            Err(Miss::Lost) => ClientError::Unavailable,
         };
         let pause = backoff.pause();
         if Instant::now() + pause >= deadline {
@@ -160,51 +162,44 @@ impl Core {
     }
 
     /// One try to open the session on whatever link leads there now.
-    async fn try_open(&self, birth: bool) -> (Asked, Option<Arc<Attached>>) {
-        let connection = match self.connection().await {
-            Ok(connection) => connection,
-            Err(asked) => return (asked, None),
-        };
-        let Some(sealed_key) = self.sealed_key(&connection.welcome.boot_key) else {
-            return (Asked::Failed(ClientError::Protocol("bad boot key")), None);
-        };
+    async fn try_open(&self, birth: bool) -> Result<Arc<Attached>, Miss> {
+        let connection = self.connection().await?;
+        self.open_on(connection, birth).await
+    }
+
+    async fn open_on(&self, connection: Arc<Connection>, birth: bool) -> Result<Arc<Attached>, Miss> {
+        let sealed_key = self.sealed_key(&connection.welcome.boot_key);
         let open = Open {
             mailbox_id: self.opening.mailbox.to_string(),
-            sealed_key: sealed_key.into(),
+            sealed_key: sealed_key.ok_or(Miss::Refused(ClientError::Protocol("bad boot key")))?.into(),
             wrapped_sealing_key: self.opening.wrapped_sealing_key.clone().into(),
             birth,
             epoch: self.opening.placement.epoch,
         };
         let session = self.client.shared().new_session();
         let attached = Arc::new(Attached::new(connection, session, Arc::clone(&self.tracker)));
-        let asked = match attached.ask(Ask::Open(open), None).await {
-            Asked::Answer(frames) => match frames.as_slice() {
-                [Answer::Opened(_)] => Asked::Answer(frames),
-                _ => Asked::Failed(ClientError::Protocol("no Opened")),
-            },
-            refused => {
-                attached.refused.store(!matches!(refused, Asked::Lost), Ordering::Relaxed);
-                refused
+        match attached.ask(Ask::Open(open), None).await {
+            Ok(frames) if matches!(frames.as_slice(), [Answer::Opened(_)]) => Ok(attached),
+            Ok(_) => Err(Miss::Refused(ClientError::Protocol("no Opened"))),
+            Err(miss) => {
+                attached.refused.store(!matches!(miss, Miss::Lost), Ordering::Relaxed);
+                Err(miss)
             }
-        };
-        (asked, Some(attached))
+        }
     }
 
-    async fn connection(&self) -> Result<Arc<Connection>, Asked> {
+    async fn connection(&self) -> Result<Arc<Connection>, Miss> {
+        const AWAY: Miss = Miss::NotDone(ClientError::Unavailable);
         let mailbox = &self.opening.mailbox;
         let link = self.client.link(mailbox, &self.node).await.map_err(|error| {
             tracing::debug!(node = %self.node, "the node cannot be found: {error}");
-            Asked::NotDone(ClientError::Unavailable)
+            AWAY
         })?;
         // The node may have come back with other shards: the directory is asked again now and then.
         let patience = Instant::now() + Duration::from_millis(RELOCATE_MS);
-        let connection =
-            timeout_at(patience, link.connection()).await.map_err(|_| Asked::NotDone(ClientError::Unavailable))?;
-        let shards = connection.welcome.shards as usize;
-        if wire::shard_of(mailbox, shards) != connection.welcome.shard as usize {
-            return Err(Asked::NotDone(ClientError::Unavailable));
-        }
-        Ok(connection)
+        let connection = timeout_at(patience, link.connection()).await.map_err(|_| AWAY)?;
+        let serves = wire::shard_of(mailbox, connection.welcome.shards as usize);
+        if serves == connection.welcome.shard as usize { Ok(connection) } else { Err(AWAY) }
     }
 
     /// The hold on a link, as soon as there is one.
@@ -221,10 +216,20 @@ impl Core {
         }
     }
 
-    /// Sends a request and collects its answer; again over a new link, if it is `repeatable`. The answer, and whether an
-    /// earlier try may have been done already.
-    pub(crate) async fn call(&self, body: Ask, repeatable: bool) -> Result<(Vec<Answer>, bool), ClientError> {
+    /// Sends a request and collects its answer; again over a new link, if it is `repeatable`.
+    pub(crate) async fn call(&self, body: Ask, repeatable: bool) -> Result<Vec<Answer>, ClientError> {
         self.call_select(body, repeatable, None).await
+    }
+
+    /// Sends a request that has more than one answer.
+    pub(crate) async fn begin(&self, body: Ask, tries: &mut Tries) -> Result<(Arc<Attached>, InFlight), ClientError> {
+        loop {
+            let attached = self.attached(tries.deadline).await?;
+            match attached.request(body.clone(), None).await {
+                Some(flight) => return Ok((attached, flight)),
+                None => tries.again(ClientError::Unavailable).await?,
+            }
+        }
     }
 
     pub(crate) async fn call_select(
@@ -232,24 +237,20 @@ impl Core {
         body: Ask,
         repeatable: bool,
         select: Option<SelectFor>,
-    ) -> Result<(Vec<Answer>, bool), ClientError> {
+    ) -> Result<Vec<Answer>, ClientError> {
         let mut tries = Tries::new();
         loop {
             let attached = self.attached(tries.deadline).await?;
             match attached.ask(body.clone(), select.clone()).await {
-                Asked::Answer(frames) => return Ok((frames, tries.lost > 0)),
-                Asked::Failed(error) => {
-                    return Err(match error {
-                        // Which of the tries made the folder or deleted it, nobody can tell and nobody need know.
-                        ClientError::Failure(code, _) if tries.lost > 0 && done_before(&body, code) => {
-                            return Ok((vec![Answer::Done(wire::session::Done {})], true));
-                        }
-                        error => error,
-                    });
+                Ok(frames) => return Ok(frames),
+                // Which of the tries made the folder or deleted it, nobody can tell and nobody need know.
+                Err(Miss::Refused(ClientError::Failure(code, _))) if tries.lost > 0 && done_before(&body, code) => {
+                    return Ok(vec![Answer::Done(wire::session::Done {})]);
                 }
-                Asked::NotDone(error) => tries.again(error).await?,
-                Asked::Lost if repeatable => tries.lost()?,
-                Asked::Lost => return Err(ClientError::Interrupted),
+                Err(Miss::Refused(error)) => return Err(error),
+                Err(Miss::NotDone(error)) => tries.again(error).await?,
+                Err(Miss::Lost) if repeatable => tries.lost()?,
+                Err(Miss::Lost) => return Err(ClientError::Interrupted),
             }
         }
     }
@@ -280,32 +281,29 @@ impl Core {
     async fn reopen(&self) -> Result<Arc<Attached>, ClientError> {
         let mut backoff = Backoff::new();
         loop {
-            let tried = {
-                let _turn = self.client.shared().reopening.acquire().await;
-                // The file was made when the session was first opened: if it is missing now, it is missing.
-                match self.try_open(false).await {
-                    (Asked::Answer(_), Some(attached)) => self.reselect(attached).await,
-                    (asked, _) => Err(asked),
-                }
-            };
-            match tried {
+            match self.try_reopen().await {
                 Ok(attached) => return Ok(attached),
-                Err(Asked::Failed(error)) if for_good(&error) => return Err(error),
+                Err(Miss::Refused(error)) if for_good(&error) => return Err(error),
                 Err(_) => tokio::time::sleep(backoff.pause()).await,
             }
         }
     }
 
-    /// Selects what was selected; the tracker makes changes of what was missed.
-    async fn reselect(&self, attached: Arc<Attached>) -> Result<Arc<Attached>, Asked> {
+    async fn try_reopen(&self) -> Result<Arc<Attached>, Miss> {
+        let connection = self.connection().await?;
+        // Taken only now: who waits for a node that is away takes nobody's turn.
+        let _turn = self.client.shared().reopening.acquire().await;
+        // The file was made when the session was first opened: if it is missing now, it is missing.
+        let attached = self.open_on(connection, false).await?;
+        // What was missed since becomes changes, in the tracker.
         let Some(select) = self.tracker.resume() else { return Ok(attached) };
         match attached.ask(Ask::Select(select), Some(SelectFor::Resume)).await {
-            Asked::Answer(_) => Ok(attached),
-            Asked::Failed(ClientError::Failure(FailureCode::NoSuchFolder, _)) => {
+            Ok(_) => Ok(attached),
+            Err(Miss::Refused(ClientError::Failure(FailureCode::NoSuchFolder, _))) => {
                 self.tracker.gone();
                 Ok(attached)
             }
-            other => Err(other),
+            Err(miss) => Err(miss),
         }
     }
 

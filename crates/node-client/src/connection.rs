@@ -99,46 +99,50 @@ impl Connection {
         }
     }
 
-    /// Sends a request as soon as there is room. Over a broken connection it ends at once with [`End::Lost`].
+    /// Sends a request as soon as there is room; `None`, and nothing is sent, when the connection has ended.
     pub(crate) async fn request(
         self: Arc<Self>,
         session: u64,
         body: client_frame::Body,
         select: Option<(Arc<Tracker>, SelectFor)>,
-    ) -> InFlight {
+    ) -> Option<InFlight> {
         self.outbox.room().await;
         let request = self.next_request.fetch_add(1, Ordering::Relaxed);
         let pending = Arc::new(Pending::new(select));
         let mut table = self.table();
         if table.closed {
-            pending.end(End::Lost);
-        } else {
-            table.requests.insert(request, Arc::clone(&pending));
+            return None;
         }
+        table.requests.insert(request, Arc::clone(&pending));
         drop(table);
         let flight = InFlight { connection: self, session, request, pending };
         flight.put(body);
-        flight
+        Some(flight)
     }
 
-    fn put(&self, request: u64, session: u64, body: client_frame::Body) -> usize {
+    fn put(&self, request: u64, session: u64, body: client_frame::Body) {
+        if let Some(bytes) = self.encoded(request, session, body) {
+            self.outbox.put(bytes);
+        }
+    }
+
+    /// The frame's bytes; when it does not fit a frame its request has ended.
+    fn encoded(&self, request: u64, session: u64, body: client_frame::Body) -> Option<Bytes> {
         match frame::encode(&ClientFrame { request, session, body: Some(body) }) {
-            Ok(bytes) => {
-                let octets = bytes.len();
-                self.outbox.put(bytes);
-                octets
-            }
+            Ok(bytes) => Some(bytes),
             Err(error) => {
                 tracing::warn!(session, request, "a request cannot be sent: {error}");
                 if let Some(pending) = self.table().requests.remove(&request) {
                     pending.end(End::Bad("the request does not fit a frame"));
                 }
-                0
+                None
             }
         }
     }
 
     fn close(&self) {
+        // First, so that whoever is told below looks for another connection and not for this one.
+        self.broken.cancel();
         let mut table = self.table();
         table.closed = true;
         table.sessions.clear();
@@ -146,7 +150,6 @@ impl Connection {
         drop(table);
         self.outbox.close();
         requests.values().for_each(|pending| pending.end(End::Lost));
-        self.broken.cancel();
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -220,21 +223,27 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Sends a frame of this request; its octets.
-    pub(crate) fn put(&self, body: client_frame::Body) -> usize {
-        self.connection.put(self.request, self.session, body)
+    /// Sends a frame of this request.
+    pub(crate) fn put(&self, body: client_frame::Body) {
+        self.connection.put(self.request, self.session, body);
     }
 
-    /// Sends a frame with data as soon as there is room; its octets.
-    pub(crate) async fn put_data(&self, body: client_frame::Body) -> usize {
+    /// Sends a frame of an upload as soon as there is room. The credit that it takes is taken first: what the node gives back
+    /// may come before this returns.
+    pub(crate) async fn put_upload(&self, upload: session::Upload) {
         self.connection.outbox.room().await;
-        self.put(body)
+        let body = client_frame::Body::Upload(upload);
+        if let Some(bytes) = self.connection.encoded(self.request, self.session, body) {
+            self.pending.uploaded(bytes.len());
+            self.connection.outbox.put(bytes);
+        }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        if !self.pending.has_ended() && self.connection.table().requests.remove(&self.request).is_some() {
+        // What the last frame, or the link's end, has not taken out of the table is still under way at the node.
+        if self.connection.table().requests.remove(&self.request).is_some() {
             self.put(client_frame::Body::Cancel(session::Cancel {}));
         }
     }

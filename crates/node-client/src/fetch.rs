@@ -1,7 +1,7 @@
 //! A FETCH under way: takes frames as the caller is ready for them, gives credit back, and goes on after a broken link.
 
 use crate::ClientError;
-use crate::attach::{Asked, Attached, Core, Tries};
+use crate::attach::{Attached, Core, Miss, Tries};
 use crate::connection::InFlight;
 use crate::limits::CREDIT_RETURN_BYTES;
 use crate::pending::{End, Next};
@@ -50,10 +50,9 @@ impl Stream {
             self.ended = true;
             return Ok(());
         }
-        let attached = self.core.attached(self.tries.deadline).await?;
         let fetch = Fetch { uids: uid_runs(&left), ..self.fetch.clone() };
-        let flight = attached.request(Ask::Fetch(fetch), None).await;
-        (self.under_way, self.owed) = (Some((attached, flight)), 0);
+        self.under_way = Some(self.core.begin(Ask::Fetch(fetch), &mut self.tries).await?);
+        self.owed = 0;
         Ok(())
     }
 
@@ -87,13 +86,13 @@ impl Stream {
                     }
                 }
                 Next::Frame(Answer::Done(_), _) => {}
-                Next::Frame(Answer::Failure(failure), _) => match attached.failed(failure) {
-                    Asked::NotDone(error) => {
+                Next::Frame(Answer::Failure(failure), _) => match attached.missed(failure) {
+                    Miss::NotDone(error) => {
                         self.again();
                         self.tries.again(error).await?;
                     }
-                    Asked::Failed(error) => return Err(error),
-                    Asked::Answer(_) | Asked::Lost => return Err(ClientError::Interrupted),
+                    Miss::Refused(error) => return Err(error),
+                    Miss::Lost => return Err(ClientError::Interrupted),
                 },
                 Next::Frame(_, _) => return Err(ClientError::Protocol("a frame of another verb")),
                 // A message that was cut short cannot be completed by an end.

@@ -54,15 +54,14 @@ impl Outbox {
 
     /// Waits until there is room for data. At once when the link is closed: then nothing is kept.
     pub(crate) async fn room(&self) {
-        loop {
+        while !self.has_room() {
             let drained = self.drained.notified();
             tokio::pin!(drained);
-            // Enabled before the test, so that no wake-up falls between.
+            // Enabled before the second test, so that no wake-up falls between.
             drained.as_mut().enable();
-            if self.has_room() {
-                return;
+            if !self.has_room() {
+                drained.await;
             }
-            drained.await;
         }
     }
 

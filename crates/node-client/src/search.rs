@@ -1,7 +1,7 @@
 //! A SEARCH under way. After a broken link it starts anew, and tells only what was not told.
 
 use crate::ClientError;
-use crate::attach::{Asked, Attached, Core, Tries};
+use crate::attach::{Attached, Core, Miss, Tries};
 use crate::connection::InFlight;
 use crate::merge;
 use crate::pending::{End, Next};
@@ -30,9 +30,7 @@ impl SearchStream {
     }
 
     async fn send(&mut self) -> Result<(), ClientError> {
-        let attached = self.core.attached(self.tries.deadline).await?;
-        let flight = attached.request(Ask::Search(self.search.clone()), None).await;
-        self.under_way = Some((attached, flight));
+        self.under_way = Some(self.core.begin(Ask::Search(self.search.clone()), &mut self.tries).await?);
         Ok(())
     }
 
@@ -67,13 +65,13 @@ impl SearchStream {
             match flight.pending.next().await {
                 Next::Frame(Answer::Found(found), _) => return self.fresh(&found).map(Some),
                 Next::Frame(Answer::Done(_), _) => {}
-                Next::Frame(Answer::Failure(failure), _) => match attached.failed(failure) {
-                    Asked::NotDone(error) => {
+                Next::Frame(Answer::Failure(failure), _) => match attached.missed(failure) {
+                    Miss::NotDone(error) => {
                         self.under_way = None;
                         self.tries.again(error).await?;
                     }
-                    Asked::Failed(error) => return Err(error),
-                    Asked::Answer(_) | Asked::Lost => return Err(ClientError::Interrupted),
+                    Miss::Refused(error) => return Err(error),
+                    Miss::Lost => return Err(ClientError::Interrupted),
                 },
                 Next::Frame(_, _) => return Err(ClientError::Protocol("a frame of another verb")),
                 Next::End(End::Last) => return Ok(None),

@@ -50,7 +50,7 @@ impl Session {
     /// # Errors
     /// See [`Session`].
     pub async fn list(&self) -> Result<Folders, ClientError> {
-        let (frames, _) = self.core().call(Ask::List(List {}), true).await?;
+        let frames = self.core().call(Ask::List(List {}), true).await?;
         merge::folders(&mut frames.into_iter())
     }
 
@@ -93,7 +93,7 @@ impl Session {
     /// # Errors
     /// See [`Session`].
     pub async fn status(&self, status: Status) -> Result<FolderStatus, ClientError> {
-        let (frames, _) = self.core().call(Ask::Status(status), true).await?;
+        let frames = self.core().call(Ask::Status(status), true).await?;
         merge::status(&mut frames.into_iter())
     }
 
@@ -105,7 +105,7 @@ impl Session {
     pub async fn select(&self, select: Select) -> Result<Selected, ClientError> {
         let select_for = SelectFor::FrontEnd { name: select.name.clone(), read_only: select.read_only };
         let answer = self.core().call_select(Ask::Select(select), true, Some(select_for)).await;
-        let selected = answer.and_then(|(frames, _)| merge::selected(frames.into_iter()));
+        let selected = answer.and_then(|frames| merge::selected(frames.into_iter()));
         if selected.is_err() {
             self.core().tracker.unselected();
         }
@@ -144,7 +144,7 @@ impl Session {
     /// See [`Session`].
     pub async fn store(&self, store: Store) -> Result<Stored, ClientError> {
         let repeatable = !store.conditional;
-        let (frames, _) = self.core().call(Ask::Store(store), repeatable).await?;
+        let frames = self.core().call(Ask::Store(store), repeatable).await?;
         merge::stored(&mut frames.into_iter())
     }
 
@@ -154,7 +154,7 @@ impl Session {
     /// See [`Session`].
     pub async fn copy(&self, mut copy: Copy) -> Result<Copied, ClientError> {
         copy.token = token_or_new(copy.token)?;
-        let (frames, _) = self.core().call(Ask::Copy(copy), true).await?;
+        let frames = self.core().call(Ask::Copy(copy), true).await?;
         merge::copied(&mut frames.into_iter())
     }
 
@@ -164,7 +164,7 @@ impl Session {
     /// See [`Session`].
     pub async fn expunge(&self, expunge: Expunge) -> Result<Expunged, ClientError> {
         let repeatable = expunge.by_uid;
-        let (frames, _) = self.core().call(Ask::Expunge(expunge), repeatable).await?;
+        let frames = self.core().call(Ask::Expunge(expunge), repeatable).await?;
         merge::expunged(&mut frames.into_iter())
     }
 
@@ -189,7 +189,7 @@ impl Session {
     }
 
     async fn done(&self, body: Ask) -> Result<(), ClientError> {
-        let (frames, _) = self.core().call(body, true).await?;
+        let frames = self.core().call(body, true).await?;
         merge::done(&mut frames.into_iter())
     }
 }

@@ -4,10 +4,9 @@
 //! token, and the same token makes a second copy impossible.
 
 use crate::ClientError;
-use crate::attach::{Asked, Attached, Core, Tries};
+use crate::attach::{Attached, Core, Miss, Tries};
 use crate::connection::InFlight;
 use crate::limits::{REPLAY_BYTES_MAX, UPLOAD_FRAME_BYTES};
-use crate::pending::{End, Next};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use wire::session::client_frame::Body as Ask;
@@ -83,10 +82,10 @@ impl Upload {
         self.ship(frame, true).await?;
         loop {
             match self.answer().await {
-                Asked::Answer(frames) => return appended(&frames),
-                Asked::Failed(error) => return Err(error),
-                Asked::NotDone(error) => self.tries.again(error).await?,
-                Asked::Lost => {
+                Ok(frames) => return appended(&frames),
+                Err(Miss::Refused(error)) => return Err(error),
+                Err(Miss::NotDone(error)) => self.tries.again(error).await?,
+                Err(Miss::Lost) => {
                     self.tries.lost()?;
                     if let Some(appended) = self.committed().await? {
                         return Ok(appended);
@@ -119,10 +118,10 @@ impl Upload {
                 continue;
             }
             match self.answer().await {
-                Asked::Failed(error) => return Err(error),
-                Asked::Answer(_) => return Err(ClientError::Protocol("an answer before the end of the body")),
-                Asked::NotDone(error) => self.tries.again(error).await?,
-                Asked::Lost => self.tries.lost()?,
+                Ok(_) => return Err(ClientError::Protocol("an answer before the end of the body")),
+                Err(Miss::Refused(error)) => return Err(error),
+                Err(Miss::NotDone(error)) => self.tries.again(error).await?,
+                Err(Miss::Lost) => self.tries.lost()?,
             }
             self.rewind()?;
         }
@@ -132,16 +131,13 @@ impl Upload {
     /// Sends one frame; `false` when the request has ended instead.
     async fn put(&mut self, frame: session::Upload) -> Result<bool, ClientError> {
         if self.under_way.is_none() {
-            let attached = self.core.attached(self.tries.deadline).await?;
-            let flight = attached.request(Ask::Append(self.append.clone()), None).await;
-            self.under_way = Some((attached, flight));
+            self.under_way = Some(self.core.begin(Ask::Append(self.append.clone()), &mut self.tries).await?);
         }
         let Some((_, flight)) = &self.under_way else { return Ok(false) };
         if !flight.pending.may_upload().await {
             return Ok(false);
         }
-        let octets = flight.put_data(Ask::Upload(frame)).await;
-        flight.pending.uploaded(octets);
+        flight.put_upload(frame).await;
         Ok(true)
     }
 
@@ -161,28 +157,19 @@ impl Upload {
     }
 
     /// How the request ended; it is no longer under way.
-    async fn answer(&mut self) -> Asked {
-        let Some((attached, flight)) = &self.under_way else { return Asked::Lost };
-        let mut frames = Vec::new();
-        let asked = loop {
-            match flight.pending.next().await {
-                Next::Frame(Answer::Failure(failure), _) => break attached.failed(failure),
-                Next::Frame(body, _) => frames.push(body),
-                Next::End(End::Last) => break Asked::Answer(frames),
-                Next::End(End::Lost) => break Asked::Lost,
-                Next::End(End::Bad(why)) => break Asked::Failed(ClientError::Protocol(why)),
-            }
-        };
+    async fn answer(&mut self) -> Result<Vec<Answer>, Miss> {
+        let Some((attached, flight)) = &self.under_way else { return Err(Miss::Lost) };
+        let answer = attached.answer(flight).await;
         self.under_way = None;
-        asked
+        answer
     }
 
     /// Whether the message was committed though its answer was lost.
     async fn committed(&self) -> Result<Option<Appended>, ClientError> {
         let status = AppendStatus { token: self.append.token.clone() };
         match self.core.call(Ask::AppendStatus(status), true).await {
-            Ok((frames, _)) if matches!(frames.as_slice(), [Answer::Unknown(_)]) => Ok(None),
-            Ok((frames, _)) => appended(&frames).map(Some),
+            Ok(frames) if matches!(frames.as_slice(), [Answer::Unknown(_)]) => Ok(None),
+            Ok(frames) => appended(&frames).map(Some),
             Err(ClientError::Unavailable) => Err(ClientError::Interrupted),
             Err(error) => Err(error),
         }
