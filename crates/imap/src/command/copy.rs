@@ -33,7 +33,7 @@ impl Copy {
         Ok(Self { by_uid, moves, set, to })
     }
 
-    /// Copies or moves all of them or none.
+    /// Copies or moves those that are still there, in one go.
     ///
     /// # Errors
     /// BAD in the wrong state; NO with TRYCREATE when there is no such folder.

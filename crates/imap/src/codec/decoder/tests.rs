@@ -1,3 +1,5 @@
+//! Commands and literals are cut alike however they arrive, and what is dropped costs no memory.
+
 use super::*;
 use proptest::prelude::*;
 

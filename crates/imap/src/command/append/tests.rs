@@ -1,3 +1,5 @@
+//! Heads of APPEND: which literal is the message.
+
 use super::*;
 use model::{Flag, Flags, FolderName};
 

@@ -1,3 +1,5 @@
+//! Items and sections: what is read, how it is named in the answer, what is refused.
+
 use super::*;
 
 fn fetch(text: &str) -> Parsed<Fetch> {

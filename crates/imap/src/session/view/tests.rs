@@ -1,3 +1,5 @@
+//! The view against a model: a folder that changes, pushes that get lost, and a client that hears only what is told.
+
 use super::*;
 use proptest::prelude::*;
 use wire::session::UidRuns;

@@ -1,3 +1,5 @@
+//! What a client hears of the records that a node sends.
+
 use super::*;
 use crate::codec::cursor::{Cursor, Parsed};
 use crate::session::tests::pair;
