@@ -104,3 +104,30 @@ fn a_large_body_is_only_counted() {
     assert!(matches!(part.kind, Kind::Leaf(_)));
     assert_eq!(scanned.structure().shareable(), std::slice::from_ref(&part.body));
 }
+
+/// A header of a megabyte that makes a reader which goes over it again and again take minutes.
+#[test]
+fn hostile_headers_are_read_once() {
+    for (field, unit) in [
+        ("Subject", "[a]"),
+        ("Subject", "re:"),
+        ("Subject", "[fwd:"),
+        ("Subject", "=?"),
+        ("Subject", "=?a?q?"),
+        ("From", "("),
+        ("From", "<("),
+        ("From", "["),
+        ("From", "\"\\"),
+        ("To", ":;"),
+        ("References", "<"),
+        ("Content-Type: a/b", "; ("),
+        ("Content-Type: a/b", ";boundary*0=x"),
+        ("Content-Language", ",("),
+        ("Date", "(1 "),
+    ] {
+        let message = format!("{field}: {}\r\n\r\n", unit.repeat(HEADER_BYTES_MAX / unit.len() - 20));
+        let scanned = scan(message.as_bytes());
+        rules::check_structure(scanned.structure(), message.as_bytes());
+        rules::check_answers(&scanned);
+    }
+}
