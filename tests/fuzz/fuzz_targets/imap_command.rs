@@ -4,6 +4,7 @@
 
 use imap::codec::{Announced, Decoder, Limits, Step, mutf7};
 use imap::command::{append, parse};
+use imap::session::Enabled;
 use libfuzzer_sys::fuzz_target;
 
 /// Little, so that inputs reach the limits.
@@ -49,7 +50,7 @@ fn listen(decoder: &mut Decoder, said: &mut Vec<Said>) {
 }
 
 fn answer(decoder: &mut Decoder, announced: Announced) -> Said {
-    match append::head(decoder.text()) {
+    match append::head(decoder.text(), Enabled::default()) {
         append::Head::Message(..) => Said::Message(decoder.stream().to_vec(), Vec::new()),
         append::Head::Other if announced.octets <= LITERAL_BYTES_MAX => {
             decoder.accept();
@@ -82,10 +83,10 @@ fuzz_target!(|data: &[u8]| {
 
     for said in &whole {
         if let Said::Command(text) = said {
-            let _ = parse(text);
+            let _ = parse(text, Enabled::default());
         }
     }
-    let _ = parse(input);
+    let _ = parse(input, Enabled::default());
     if let Some(name) = mutf7::decode(input) {
         assert_eq!(mutf7::encode(&name).as_bytes(), input, "a name has one form");
     }

@@ -15,6 +15,7 @@ pub type Parsed<T> = Result<T, Malformed>;
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
+    utf8_names: bool,
 }
 
 /// `atom-specials` and what is no CHAR at all.
@@ -41,7 +42,18 @@ pub fn is_bare_astring(text: &[u8]) -> bool {
 impl<'a> Cursor<'a> {
     /// At the start of a text.
     pub const fn new(text: &'a [u8]) -> Self {
-        Self { rest: text }
+        Self { rest: text, utf8_names: false }
+    }
+
+    /// With folder names in UTF-8 instead of modified UTF-7.
+    #[must_use]
+    pub const fn with_utf8_names(self, utf8_names: bool) -> Self {
+        Self { utf8_names, ..self }
+    }
+
+    /// Whether folder names are UTF-8.
+    pub const fn utf8_names(&self) -> bool {
+        self.utf8_names
     }
 
     /// What has not been read.

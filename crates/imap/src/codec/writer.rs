@@ -41,6 +41,21 @@ pub fn string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
+/// Appends a text as an astring, for a client that takes UTF-8 in quoted strings (RFC 9051 §4.3, RFC 6855 §3).
+pub fn utf8_astring(out: &mut Vec<u8>, text: &str) {
+    if text.is_ascii() || text.contains(['\r', '\n', '\0']) {
+        return astring(out, text.as_bytes());
+    }
+    out.push(b'"');
+    for &byte in text.as_bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
 /// Appends an astring: bare where that is possible.
 pub fn astring(out: &mut Vec<u8>, text: &[u8]) {
     if is_bare_astring(text) { out.extend_from_slice(text) } else { string(out, text) }

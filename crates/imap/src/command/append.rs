@@ -5,8 +5,8 @@
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::codec::{Announced, FlagList, Name, Step, date, name};
 use crate::limits::{READ_STALL, UPLOAD_PIECE_BYTES};
-use crate::session::Session;
 use crate::session::answer::{Answer, Code, End, Outcome, Stop, failure_of_target};
+use crate::session::{Enabled, Session};
 use model::Uid;
 use node_client::Upload;
 use tokio::time::timeout;
@@ -36,8 +36,8 @@ pub enum Head {
 }
 
 /// Looks at a text that announces a literal at its end.
-pub fn head(text: &[u8]) -> Head {
-    let mut cursor = Cursor::new(text);
+pub fn head(text: &[u8], enabled: Enabled) -> Head {
+    let mut cursor = Cursor::new(text).with_utf8_names(enabled.utf8_names());
     let Ok(tag) = cursor.tag() else { return Head::Other };
     if !(cursor.take(b' ') && cursor.word("APPEND ")) {
         return Head::Other;

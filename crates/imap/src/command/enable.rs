@@ -1,30 +1,80 @@
 //! ENABLE (RFC 5161): extensions that change what the server sends unasked.
 
-use crate::codec::cursor::{Cursor, Parsed};
-use crate::session::Session;
+use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::session::answer::{Answer, Code, Outcome, untagged_ok};
+use crate::session::{Enabled, Session};
+
+/// Names of one ENABLE; there are not that many capabilities.
+const NAMES_MAX: usize = 64;
+
+/// What can be enabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extension {
+    /// CONDSTORE (RFC 7162 §3.1)
+    CondStore,
+    /// QRESYNC (RFC 7162 §3.2)
+    QResync,
+    /// IMAP4rev2 (RFC 9051)
+    Imap4Rev2,
+    /// UTF8=ACCEPT (RFC 6855 §3)
+    Utf8Accept,
+    /// UIDONLY (RFC 9586)
+    UidOnly,
+}
+
+impl Extension {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::CondStore, Self::QResync, Self::Imap4Rev2, Self::Utf8Accept, Self::UidOnly];
+
+    /// As IMAP writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CondStore => "CONDSTORE",
+            Self::QResync => "QRESYNC",
+            Self::Imap4Rev2 => "IMAP4rev2",
+            Self::Utf8Accept => "UTF8=ACCEPT",
+            Self::UidOnly => "UIDONLY",
+        }
+    }
+
+    /// Turns it on; false when it was.
+    fn turn_on(self, enabled: &mut Enabled) -> bool {
+        let before = *enabled;
+        match self {
+            Self::CondStore => enabled.condstore = true,
+            // RFC 7162 §3.2.3: QRESYNC brings CONDSTORE.
+            Self::QResync => (enabled.condstore, enabled.qresync) = (true, true),
+            Self::Imap4Rev2 => enabled.rev2 = true,
+            Self::Utf8Accept => enabled.utf8 = true,
+            Self::UidOnly => enabled.uid_only = true,
+        }
+        *enabled != before
+    }
+}
 
 /// What is to be enabled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enable {
-    /// CONDSTORE is named. What is not known is passed over (RFC 5161 §3.1).
-    pub condstore: bool,
+    /// The names that are known, in their order. What is not known is passed over (RFC 5161 §3.1).
+    pub extensions: Vec<Extension>,
 }
 
 impl Enable {
     /// Reads the names of one or more capabilities.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or too many.
     pub fn parse(cursor: &mut Cursor<'_>) -> Parsed<Self> {
-        let mut enable = Self { condstore: false };
+        let mut extensions = Vec::new();
         cursor.space()?;
-        loop {
-            enable.condstore |= cursor.atom()?.eq_ignore_ascii_case("CONDSTORE");
+        for _ in 0..NAMES_MAX {
+            let name = cursor.atom()?;
+            extensions.extend(Extension::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(name)));
             if !cursor.take(b' ') {
-                return Ok(enable);
+                return Ok(Self { extensions });
             }
         }
+        Err(Malformed("There are not that many capabilities"))
     }
 
     /// Enables, and says what was.
@@ -33,14 +83,24 @@ impl Enable {
     /// BAD before sign-in.
     pub fn run(self, session: &mut Session) -> Outcome {
         session.account()?;
-        let newly = self.condstore && !session.condstore;
-        session.connection.out.extend_from_slice(if newly { b"* ENABLED CONDSTORE\r\n" } else { b"* ENABLED\r\n" });
-        if newly {
-            session.enable_condstore();
-            // RFC 7162 §3.1.2.1: the client learns where it stands in a folder that it selected before.
-            if let Ok(selected) = session.selected() {
+        let before = session.enabled;
+        session.connection.out.extend_from_slice(b"* ENABLED");
+        for extension in self.extensions {
+            if extension.turn_on(&mut session.enabled) {
+                session.connection.out.push(b' ');
+                session.connection.out.extend_from_slice(extension.name().as_bytes());
+            }
+        }
+        session.connection.out.extend_from_slice(b"\r\n");
+        let enabled = session.enabled;
+        if let Ok(selected) = session.selected() {
+            if enabled.condstore && !before.condstore {
+                // RFC 7162 §3.1.2.1: the client learns where it stands in a folder that it selected before.
                 let code = Code::HighestModSeq(selected.view.highest_modseq);
                 untagged_ok(&mut selected.connection.out, &code, "Highest");
+            }
+            if !enabled.recent() {
+                selected.view.forget_recent();
             }
         }
         Ok(Answer::ok("Done"))

@@ -74,7 +74,7 @@ impl Fetch {
         let marks_seen = self.items.marks_seen() && !selected.view.read_only;
         let request = self.request(selected.view.folder, &uids, marks_seen);
         let mut stream = selected.node.fetch(request).await?;
-        let told = Told { marks_seen, modseq: selected.condstore };
+        let told = Told { marks_seen, modseq: selected.enabled.condstore };
         let mut writer = Writer::new(&self.items, told);
         let mut answered = 0usize;
         while let Some(fetched) = stream.next().await {

@@ -26,11 +26,12 @@ pub mod starttls;
 pub mod status;
 pub mod store;
 pub mod subscribe;
+pub mod unauthenticate;
 
 use crate::codec::Name;
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
-use crate::session::Session;
 use crate::session::answer::{Answer, Outcome, Stop, Updates, limited};
+use crate::session::{Enabled, Session};
 use model::FolderName;
 
 /// A whole command. APPEND is not among them: its message is streamed, see [`append::head`].
@@ -86,11 +87,13 @@ pub enum Command {
     Store(store::Store),
     /// SUBSCRIBE, UNSUBSCRIBE
     Subscribe(subscribe::Subscribe),
+    /// UNAUTHENTICATE
+    Unauthenticate,
 }
 
 /// Reads a command. The tag is `None` when not even that can be read.
-pub fn parse(text: &[u8]) -> (Option<&str>, Parsed<Command>) {
-    let mut cursor = Cursor::new(text);
+pub fn parse(text: &[u8], enabled: Enabled) -> (Option<&str>, Parsed<Command>) {
+    let mut cursor = Cursor::new(text).with_utf8_names(enabled.utf8_names());
     match cursor.tag() {
         Ok(tag) => {
             let command = cursor.expect(b' ', "A command starts with a tag and a space");
@@ -147,6 +150,7 @@ fn without_uid(verb: &str, cursor: &mut Cursor<'_>) -> Parsed<Command> {
         "STARTTLS" => Command::Starttls,
         "STATUS" => Command::Status(status::Status::parse(cursor)?),
         "SUBSCRIBE" => Command::Subscribe(subscribe::Subscribe::parse(cursor, true)?),
+        "UNAUTHENTICATE" => Command::Unauthenticate,
         "UNSELECT" => Command::Close(close::Close { expunge: false }),
         "UNSUBSCRIBE" => Command::Subscribe(subscribe::Subscribe::parse(cursor, false)?),
         _ => return Err(Malformed("There is no such command")),
@@ -183,6 +187,7 @@ impl Command {
             Self::Id => id::run(session),
             Self::Namespace => namespace::run(session),
             Self::Noop => Ok(noop::run()),
+            Self::Unauthenticate => unauthenticate::run(session),
             Self::Enable(enable) => enable.run(session),
             Self::Logout => logout::run(session, tag).await,
             Self::Authenticate(authenticate) => Box::pin(authenticate.run(session)).await,

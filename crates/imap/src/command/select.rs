@@ -2,9 +2,9 @@
 
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::codec::{Name, name};
-use crate::session::Session;
 use crate::session::answer::{Answer, Code, Outcome, Updates, untagged_number, untagged_ok};
 use crate::session::view::View;
+use crate::session::{Enabled, Session};
 use model::Uid;
 use wire::session::Selected;
 
@@ -61,13 +61,21 @@ impl Select {
             Ok(selected) => selected,
             Err(stop) => {
                 if before.is_some() {
-                    account.node.unselect().await?;
+                    closed(&mut session.connection.out);
+                    session.account()?.node.unselect().await?;
                 }
                 return Err(stop);
             }
         };
-        let view = View::new(name, self.read_only, &selected)?;
-        write(&mut session.connection.out, &view, &selected);
+        let mut view = View::new(name, self.read_only, &selected)?;
+        let enabled = session.enabled;
+        if !enabled.recent() {
+            view.forget_recent();
+        }
+        if before.is_some() {
+            closed(&mut session.connection.out);
+        }
+        write(&mut session.connection.out, &view, &selected, enabled);
         session.account()?.view = Some(Box::new(view));
         if condstore {
             session.enable_condstore();
@@ -81,14 +89,29 @@ fn wire(name: &model::FolderName, read_only: bool) -> wire::session::Select {
     wire::session::Select { name: name.as_str().to_owned(), read_only, known_uid_validity: 0, known_modseq: 0 }
 }
 
-fn write(out: &mut Vec<u8>, view: &View, selected: &Selected) {
+/// What follows is about the new folder (RFC 7162 §3.2.11, RFC 9051 §7.1).
+fn closed(out: &mut Vec<u8>) {
+    untagged_ok(out, &Code::Plain("CLOSED"), "The folder before is closed");
+}
+
+fn write(out: &mut Vec<u8>, view: &View, selected: &Selected, enabled: Enabled) {
     untagged_number(out, view.exists() as u64, "EXISTS");
-    untagged_number(out, view.recent().len() as u64, "RECENT");
+    if enabled.recent() {
+        untagged_number(out, view.recent().len() as u64, "RECENT");
+    }
     crate::session::write_known_flags(out, view);
-    if let Some(number) = Uid::new(selected.first_unseen).and_then(|uid| view.number(uid)) {
+    // Not in RFC 9051, and RFC 9586 §3.1 forbids a message number.
+    let unseen = Uid::new(selected.first_unseen).filter(|_| !enabled.rev2 && !enabled.uid_only);
+    if let Some(number) = unseen.and_then(|uid| view.number(uid)) {
         out.extend_from_slice(format!("* OK [UNSEEN {number}] First unseen\r\n").as_bytes());
     }
     out.extend_from_slice(format!("* OK [UIDVALIDITY {}] UIDs are valid\r\n", view.uid_validity).as_bytes());
     out.extend_from_slice(format!("* OK [UIDNEXT {}] Predicted next UID\r\n", selected.uid_next).as_bytes());
     untagged_ok(out, &Code::HighestModSeq(view.highest_modseq), "Highest");
+    if enabled.rev2 {
+        // RFC 9051 §6.3.2: LIST is among the required answers.
+        out.extend_from_slice(b"* LIST () \"/\" ");
+        name::write(out, view.name.as_str(), enabled.utf8_names());
+        out.extend_from_slice(b"\r\n");
+    }
 }

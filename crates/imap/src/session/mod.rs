@@ -5,16 +5,19 @@
 
 pub mod answer;
 pub mod connection;
+mod enabled;
 pub mod transport;
 mod updates;
 pub mod view;
 
+pub use enabled::Enabled;
 pub(crate) use updates::{Told, absorb, expunge_issued, write_flags, write_known_flags};
 
 use crate::codec::{Announced, Cursor, Step};
 use crate::command::{self, append};
 use crate::limits::{
     BAD_COMMANDS_BEFORE_SIGN_IN_MAX, BAD_COMMANDS_MAX, IDLE_BEFORE_SIGN_IN, LITERAL_BYTES_MAX, READ_STALL, SIGNED_IN,
+    STRANGER,
 };
 use crate::server::Shared;
 use answer::{Answer, End, Outcome, Status, Stop};
@@ -36,8 +39,8 @@ pub struct Session {
     pub peer: SocketAddr,
     /// Who signed in.
     pub account: Option<Box<Account>>,
-    /// A CONDSTORE-enabling command was given (RFC 7162 §3.1).
-    pub condstore: bool,
+    /// What the client has turned on.
+    pub enabled: Enabled,
     /// Failed sign-ins on this connection.
     pub failed_sign_ins: u32,
     bad_commands: u32,
@@ -54,7 +57,15 @@ pub struct Account {
 impl Session {
     /// A session that has not greeted.
     pub fn new(connection: Connection, shared: Arc<Shared>, peer: SocketAddr) -> Self {
-        Self { connection, shared, peer, account: None, condstore: false, failed_sign_ins: 0, bad_commands: 0 }
+        Self {
+            connection,
+            shared,
+            peer,
+            account: None,
+            enabled: Enabled::default(),
+            failed_sign_ins: 0,
+            bad_commands: 0,
+        }
     }
 
     /// Greets and serves until the connection ends.
@@ -114,7 +125,7 @@ impl Session {
     }
 
     async fn command(&mut self, text: &Bytes) -> Result<(), End> {
-        let (tag, parsed) = command::parse(text);
+        let (tag, parsed) = command::parse(text, self.enabled);
         let outcome = match parsed {
             Ok(command) => command.run(self, tag.unwrap_or_default()).await,
             Err(malformed) => Ok(malformed.into()),
@@ -125,7 +136,7 @@ impl Session {
     /// Decides what happens with a literal: the message of an APPEND is streamed, others become part of their command.
     async fn literal(&mut self, announced: Announced) -> Result<(), End> {
         let text = self.connection.input.text();
-        let (tag, refusal) = match append::head(text) {
+        let (tag, refusal) = match append::head(text, self.enabled) {
             append::Head::Message(tag, append) => {
                 let outcome = Box::pin(append.run(self, announced)).await;
                 return self.conclude(Some(&tag), outcome).await;
@@ -211,6 +222,13 @@ impl Session {
         self.bad_commands = 0;
     }
 
+    /// Back to the state before sign-in, with nothing enabled (RFC 8437 §3). TLS stays.
+    pub fn signed_out(&mut self) {
+        self.account = None;
+        self.enabled = Enabled::default();
+        self.connection.input.set_limits(STRANGER);
+    }
+
     /// The account, or BAD when nobody has signed in.
     ///
     /// # Errors
@@ -224,10 +242,10 @@ impl Session {
     /// # Errors
     /// [`Stop::Answer`]
     pub fn selected(&mut self) -> Result<Selected<'_>, Stop> {
-        let Self { connection, account, condstore, .. } = self;
+        let Self { connection, account, enabled, .. } = self;
         let account = account.as_deref_mut().ok_or_else(|| Answer::bad("Sign in first"))?;
         let view = account.view.as_deref_mut().ok_or_else(|| Answer::bad("Select a folder first"))?;
-        Ok(Selected { connection, node: &account.node, view, condstore: *condstore })
+        Ok(Selected { connection, node: &account.node, view, enabled: *enabled })
     }
 
     /// The same, for commands that change something: NO in a folder that was opened with EXAMINE.
@@ -244,7 +262,7 @@ impl Session {
 
     /// Turns CONDSTORE on for the rest of the session (RFC 7162 §3.1).
     pub fn enable_condstore(&mut self) {
-        self.condstore = true;
+        self.enabled.condstore = true;
     }
 }
 
@@ -256,8 +274,8 @@ pub struct Selected<'a> {
     pub node: &'a node_client::Session,
     /// The folder.
     pub view: &'a mut View,
-    /// Whether answers with flags carry MODSEQ.
-    pub condstore: bool,
+    /// What the client has turned on.
+    pub enabled: Enabled,
 }
 
 impl Selected<'_> {

@@ -31,13 +31,15 @@ impl Session {
         }
         if let Some((exists, recent)) = view.take_arrived() {
             untagged_number(&mut self.connection.out, exists as u64, "EXISTS");
-            untagged_number(&mut self.connection.out, recent as u64, "RECENT");
+            if self.enabled.recent() {
+                untagged_number(&mut self.connection.out, recent as u64, "RECENT");
+            }
         }
         let (flags, stale) = view.take_flags();
         if view.take_keywords_grew() {
             write_known_flags(&mut self.connection.out, view);
         }
-        let told = Told { uid: false, flags: true, modseq: self.condstore };
+        let told = Told { uid: false, flags: true, modseq: self.enabled.condstore };
         let mut numbers = NumberCursor::default();
         for (uid, change) in &flags {
             if let Some(number) = numbers.number(view.uids(), *uid) {

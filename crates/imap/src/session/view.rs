@@ -7,7 +7,7 @@ use crate::limits::PENDING_FLAGS_MAX;
 use model::{FolderName, Uid, UidSet};
 use std::collections::BTreeMap;
 use wire::convert::{ConvertError, uid_set};
-use wire::session::{Changes, FlagChange, Selected};
+use wire::session::{Changes, FlagChange, Selected, UidRuns};
 
 /// A selected folder.
 pub struct View {
@@ -33,6 +33,8 @@ pub struct View {
     uids: UidSet,
     /// What is \Recent in this session, told or not.
     recent: UidSet,
+    /// \Recent exists for this client.
+    knows_recent: bool,
     /// Messages that came and are not told.
     arrived: UidSet,
     /// Messages that are gone and not told; all in `uids`.
@@ -67,6 +69,7 @@ impl View {
             floor_modseq: selected.highest_modseq,
             uids: uid_set(selected.uids.as_ref())?,
             recent: uid_set(selected.recent.as_ref())?,
+            knows_recent: true,
             arrived: UidSet::new(),
             vanished: UidSet::new(),
             flags: BTreeMap::new(),
@@ -127,7 +130,7 @@ impl View {
             self.pushed_modseq = changes.highest_modseq;
         }
         let arrived = changes.appended.iter().filter_map(|message| Uid::new(message.uid)).collect();
-        self.recent = self.recent.union(&uid_set(changes.recent.as_ref())?);
+        self.claim(changes.recent.as_ref())?;
         self.arrive(&arrived);
         for message in changes.appended.iter().chain(&changes.changed) {
             self.learn_keywords(&message.keywords);
@@ -156,7 +159,7 @@ impl View {
         self.pushed_modseq = selected.highest_modseq;
         self.whole_modseq = selected.highest_modseq;
         self.floor_modseq = selected.highest_modseq;
-        self.recent = self.recent.union(&uid_set(selected.recent.as_ref())?);
+        self.claim(selected.recent.as_ref())?;
         self.learn_keywords(&selected.keywords);
         self.vanish(&self.uids.union(&self.arrived).difference(&now));
         self.arrive(&now.difference(&self.uids));
@@ -164,6 +167,19 @@ impl View {
             self.change(message);
         }
         Ok(())
+    }
+
+    fn claim(&mut self, recent: Option<&UidRuns>) -> Result<(), ConvertError> {
+        if self.knows_recent {
+            self.recent = self.recent.union(&uid_set(recent)?);
+        }
+        Ok(())
+    }
+
+    /// There is no \Recent for this client (RFC 9051 appendix E).
+    pub fn forget_recent(&mut self) {
+        self.knows_recent = false;
+        self.recent = UidSet::new();
     }
 
     /// Messages that came. UIDs ascend, so a number below what is known is a repeat.

@@ -4,7 +4,7 @@ use super::*;
 use model::{Flag, Flags, FolderName};
 
 fn message(text: &str) -> Append {
-    match head(text.as_bytes()) {
+    match head(text.as_bytes(), Enabled::default()) {
         Head::Message(_, append) => append,
         other => panic!("{text:?}: {other:?}"),
     }
@@ -13,7 +13,7 @@ fn message(text: &str) -> Append {
 #[test]
 fn heads_of_messages() {
     let bare = Append { to: Ok(FolderName::inbox()), flags: FlagList::default(), internal_date_ms: None };
-    assert_eq!(head(b"a1 APPEND inbox {5}\r\n"), Head::Message("a1".into(), bare.clone()));
+    assert_eq!(head(b"a1 APPEND inbox {5}\r\n", Enabled::default()), Head::Message("a1".into(), bare.clone()));
     assert_eq!(message("a append \"INBOX\" {5+}\r\n"), bare);
     assert_eq!(message("a APPEND {5}\r\nINBOX {5}\r\n"), bare);
     assert_eq!(message("a APPEND INBOX () {5}\n"), bare);
@@ -28,7 +28,7 @@ fn heads_of_something_else() {
     for text in
         ["a LOGIN {5}\r\n", "a APPEND {5}\r\n", "a APPEND {5+}\n", "", "a", "a APPENDX {5}\r\n", "a LIST \"\" {3}\r\n"]
     {
-        assert_eq!(head(text.as_bytes()), Head::Other, "{text:?}");
+        assert_eq!(head(text.as_bytes(), Enabled::default()), Head::Other, "{text:?}");
     }
 }
 
@@ -44,6 +44,6 @@ fn heads_that_go_wrong() {
         "a APPEND INBOX {5} {6}\r\n",
         "a APPEND INBOX {x} {6}\r\n",
     ] {
-        assert!(matches!(head(text.as_bytes()), Head::Bad(tag, _) if tag == "a"), "{text:?}");
+        assert!(matches!(head(text.as_bytes(), Enabled::default()), Head::Bad(tag, _) if tag == "a"), "{text:?}");
     }
 }

@@ -10,7 +10,7 @@ use crate::limits::SIGNED_IN;
 use proptest::prelude::*;
 
 fn good(text: &str) -> Command {
-    match parse(text.as_bytes()) {
+    match parse(text.as_bytes(), Enabled::default()) {
         (Some("a"), Ok(command)) => command,
         other => panic!("{text:?}: {other:?}"),
     }
@@ -136,13 +136,13 @@ fn what_is_malformed_is_refused_with_a_reason() {
         "a SEARCH SEEN  ALL",
         "a APPEND INBOX x",
     ] {
-        let (tag, parsed) = parse(text.as_bytes());
+        let (tag, parsed) = parse(text.as_bytes(), Enabled::default());
         assert_eq!(tag, Some("a"), "{text:?}");
         let reason = parsed.expect_err(text).0;
         assert!(reason.len() > 10 && reason.is_ascii() && !reason.contains(['\r', '\n']), "{text:?}: {reason}");
     }
     for text in ["", " ", "+ NOOP", "{3}", "\r", "\u{e9} NOOP", &format!("{} NOOP", "a".repeat(129))] {
-        assert_eq!(parse(text.as_bytes()).0, None, "{text:?}");
+        assert_eq!(parse(text.as_bytes(), Enabled::default()).0, None, "{text:?}");
     }
 }
 
@@ -158,9 +158,9 @@ fn an_unknown_charset_is_not_malformed() {
 fn nesting_has_an_end() {
     let nested = |depth: usize| format!("a SEARCH {}ALL{}", "(".repeat(depth), ")".repeat(depth));
     good(&nested(90));
-    assert!(parse(nested(10_000).as_bytes()).1.is_err());
+    assert!(parse(nested(10_000).as_bytes(), Enabled::default()).1.is_err());
     let negated = format!("a SEARCH {}ALL", "NOT ".repeat(10_000));
-    assert!(parse(negated.as_bytes()).1.is_err());
+    assert!(parse(negated.as_bytes(), Enabled::default()).1.is_err());
 }
 
 #[test]
@@ -183,7 +183,7 @@ proptest! {
                 other => prop_assert!(false, "{other:?} in {}", String::from_utf8_lossy(&printed)),
             }
         };
-        let (tag, parsed) = parse(&text);
+        let (tag, parsed) = parse(&text, Enabled::default());
         prop_assert_eq!(tag, Some("t1"), "{}", String::from_utf8_lossy(&printed));
         prop_assert_eq!(parsed, Ok(command), "{}", String::from_utf8_lossy(&printed));
     }
@@ -191,8 +191,8 @@ proptest! {
     /// Whatever comes, the parser ends and does not panic.
     #[test]
     fn anything_may_come(text in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = parse(&text);
-        let _ = append::head(&text);
+        let _ = parse(&text, Enabled::default());
+        let _ = append::head(&text, Enabled::default());
     }
 
     #[test]
@@ -200,8 +200,8 @@ proptest! {
         let mut text = print::command(&command, 0);
         let at = at.index(text.len());
         text[at] = with;
-        let _ = parse(&text);
+        let _ = parse(&text, Enabled::default());
         text.truncate(at);
-        let _ = parse(&text);
+        let _ = parse(&text, Enabled::default());
     }
 }

@@ -68,7 +68,11 @@ impl Printer {
             Command::Noop => self.word("NOOP"),
             Command::Starttls => self.word("STARTTLS"),
             Command::Close(close) => self.word(if close.expunge { "CLOSE" } else { "UNSELECT" }),
-            Command::Enable(enable) => self.word(if enable.condstore { "ENABLE X CONDSTORE" } else { "ENABLE X" }),
+            Command::Enable(enable) => {
+                self.word("ENABLE X");
+                enable.extensions.iter().for_each(|extension| self.word(&format!(" {}", extension.name())));
+            }
+            Command::Unauthenticate => self.word("UNAUTHENTICATE"),
             Command::Authenticate(authenticate) => {
                 self.word("AUTHENTICATE ");
                 self.word(&authenticate.mechanism);

@@ -2,6 +2,7 @@
 
 use super::{print, strategy};
 use crate::command::{Command, parse};
+use crate::session::Enabled;
 use imap_codec::CommandCodec;
 use imap_codec::decode::Decoder as _;
 use imap_codec::imap_types::command::{Command as Theirs, CommandBody as Body};
@@ -189,7 +190,7 @@ fn their_set(set: &SequenceSet) -> String {
 fn compare(text: &[u8]) -> Result<bool, TestCaseError> {
     let Ok((b"", Theirs { tag, body })) = CommandCodec::default().decode(text) else { return Ok(false) };
     let whole = text.strip_suffix(b"\r\n").unwrap_or(text);
-    let (our_tag, Ok(command)) = parse(whole) else { return Ok(false) };
+    let (our_tag, Ok(command)) = parse(whole, Enabled::default()) else { return Ok(false) };
     prop_assert_eq!(our_tag, Some(tag.as_ref()));
     if let (Some(ours), Some(theirs)) = (ours(&command), theirs(&body)) {
         prop_assert_eq!(ours, theirs, "{}", String::from_utf8_lossy(text));

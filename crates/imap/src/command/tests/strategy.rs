@@ -42,7 +42,9 @@ fn plain() -> impl Strategy<Value = Command> {
         Just(Command::Noop),
         Just(Command::Starttls),
         any::<bool>().prop_map(|expunge| Command::Close(close::Close { expunge })),
-        any::<bool>().prop_map(|condstore| Command::Enable(enable::Enable { condstore })),
+        vec(one_of(enable::Extension::ALL.to_vec()), 0..4)
+            .prop_map(|extensions| Command::Enable(enable::Enable { extensions })),
+        Just(Command::Unauthenticate),
         login,
         authenticate,
     ]
