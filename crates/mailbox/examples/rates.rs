@@ -109,7 +109,7 @@ fn appends(writer: &mut Writer) {
                 batch.run(|tx| tx.append(append(&inbox, content))).unwrap();
             }
             batch.commit().unwrap();
-            if writer.checkpoint_due() {
+            if writer.checkpoint_due().unwrap() {
                 writer.checkpoint().unwrap();
             }
         });
@@ -132,7 +132,7 @@ fn stores(writer: &mut Writer, folder: FolderId, count: u32) {
                 batch.run(|tx| tx.store(folder, &UidSet::range(uid, uid), &edit, None)).unwrap();
             }
             batch.commit().unwrap();
-            if writer.checkpoint_due() {
+            if writer.checkpoint_due().unwrap() {
                 writer.checkpoint().unwrap();
             }
         });

@@ -93,7 +93,8 @@ fn set_key(connection: &Connection, raw_key: &str, cipher: Cipher) -> Result<(),
         Cipher::SqlCipher4 if cfg!(feature = "multiple-ciphers") => {
             format!("PRAGMA cipher='sqlcipher'; PRAGMA legacy=4; PRAGMA key=\"x'{raw_key}'\";")
         }
-        Cipher::SqlCipher4 => format!("PRAGMA key=\"x'{raw_key}'\";"),
+        // Its failures are named here; SQLCipher would write them to standard error as well.
+        Cipher::SqlCipher4 => format!("PRAGMA cipher_log_level=NONE; PRAGMA key=\"x'{raw_key}'\";"),
     };
     let sql = Zeroizing::new(sql);
     // The engine's own error would quote the statement, and with it the key.
