@@ -137,7 +137,7 @@ pub(crate) fn quoted_printable(text: &[u8], word: bool) -> Vec<u8> {
 }
 
 /// The value of a hexadecimal digit.
-const fn hex(digit: u8) -> u8 {
+pub(crate) const fn hex(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',
         _ => (digit | 0x20).wrapping_sub(b'a').wrapping_add(10),

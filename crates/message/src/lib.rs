@@ -7,6 +7,7 @@
 mod address;
 mod boundary;
 mod date;
+mod decode;
 mod describe;
 mod encoded_word;
 mod envelope;
@@ -15,6 +16,7 @@ mod imap_string;
 mod lex;
 pub mod limits;
 mod parameter;
+mod preview;
 mod scanned;
 mod scanner;
 mod stored;
@@ -24,7 +26,9 @@ mod summary;
 pub mod text;
 pub mod trace;
 
+pub use decode::Decoder;
 pub use field::select_fields;
+pub use preview::{PREVIEW_CHARS_MAX, PREVIEW_SOURCE_BYTES, preview};
 pub use scanned::Scanned;
 pub use scanner::Scanner;
 pub use stored::StoredError;
