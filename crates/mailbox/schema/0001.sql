@@ -8,7 +8,9 @@ CREATE TABLE mailbox (
   -- The last UIDVALIDITY that was given out.
   uid_validity INTEGER NOT NULL,
   -- The highest MODSEQ of folders that are gone.
-  modseq INTEGER NOT NULL
+  modseq INTEGER NOT NULL,
+  -- Emails up to this id are in text_index; searches look into later ones themselves.
+  indexed_to INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- The counters at the end are what STATUS answers; each is kept in step by the operation that changes it.
@@ -29,7 +31,9 @@ CREATE TABLE folder (
   messages INTEGER NOT NULL CHECK (messages >= 0),
   unseen INTEGER NOT NULL CHECK (unseen >= 0),
   deleted INTEGER NOT NULL CHECK (deleted >= 0),
-  size INTEGER NOT NULL CHECK (size >= 0)
+  size INTEGER NOT NULL CHECK (size >= 0),
+  -- Octets of messages with \Deleted.
+  deleted_size INTEGER NOT NULL CHECK (deleted_size >= 0)
 ) STRICT;
 
 -- Names, not folders: a subscription outlives its folder (RFC 9051 section 6.3.7).
@@ -51,6 +55,8 @@ CREATE TABLE email (
   sent_ms INTEGER,
   message_id TEXT,
   in_reply_to TEXT,
+  -- Message ids, oldest first, with a space between: what THREAD is made from.
+  "references" TEXT,
   subject TEXT NOT NULL,
   "from" TEXT NOT NULL,
   "to" TEXT NOT NULL,
@@ -108,6 +114,14 @@ CREATE TABLE chunk (
 CREATE TABLE garbage (
   email INTEGER PRIMARY KEY
 ) STRICT;
+
+-- Which emails may contain a text: rowid is the email's id, its words are the runs of three characters that its folded text
+-- has. docs/formats/mailbox-file.md has how they are written. Filled behind deliveries, up to mailbox.indexed_to.
+CREATE VIRTUAL TABLE text_index USING fts5 (
+  grams, tokenize='ascii', content='', contentless_delete=1, detail=none
+);
+-- A leaf fits a page of 4096 octets less the cipher's 32.
+INSERT INTO text_index (text_index, rank) VALUES ('pgsz', 4000);
 
 -- UIDs that left a folder, for QRESYNC (RFC 7162).
 CREATE TABLE vanished (

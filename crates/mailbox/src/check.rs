@@ -12,7 +12,8 @@ const RULES: [(&str, &str); 6] = [
         "a folder's counters differ from its messages",
         "SELECT f.id FROM folder f LEFT JOIN message m ON m.folder = f.id GROUP BY f.id \
          HAVING f.messages <> count(m.uid) OR f.size <> coalesce(sum(m.size), 0) \
-         OR f.unseen <> count(m.uid) FILTER (WHERE m.flags & 1 = 0) OR f.deleted <> count(m.uid) FILTER (WHERE m.flags & 8)",
+         OR f.unseen <> count(m.uid) FILTER (WHERE m.flags & 1 = 0) OR f.deleted <> count(m.uid) FILTER (WHERE m.flags & 8) \
+         OR f.deleted_size <> coalesce(sum(m.size) FILTER (WHERE m.flags & 8), 0)",
     ),
     (
         "a message's UID or MODSEQ is above its folder's",

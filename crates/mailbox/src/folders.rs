@@ -6,8 +6,11 @@ use crate::types::{FolderId, FolderRef};
 use model::{Flag, Flags, FolderName, ModSeq, SpecialUse, Uid, UidValidity};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-const COLUMNS: &str = "id, uid_validity, uid_next, highest_modseq, recent_from, vanished_floor, vanished_runs, messages, \
-                       unseen, deleted, size";
+/// What [`FolderState::from_row`] reads, from the first column on.
+pub(crate) const COLUMNS: &str = "id, uid_validity, uid_next, highest_modseq, recent_from, vanished_floor, vanished_runs, messages, \
+                       unseen, deleted, size, deleted_size";
+/// How many those are.
+pub(crate) const COLUMN_COUNT: usize = 12;
 
 /// The row of a folder that can be selected, but its name.
 #[derive(Debug, Clone)]
@@ -23,6 +26,7 @@ pub(crate) struct FolderState {
     pub(crate) unseen: i64,
     pub(crate) deleted: i64,
     pub(crate) size: i64,
+    pub(crate) deleted_size: i64,
 }
 
 impl FolderState {
@@ -39,7 +43,8 @@ impl FolderState {
         found.optional()?.ok_or(Error::NoSuchFolder)
     }
 
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    /// The row that a query for [`COLUMNS`] gives.
+    pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: FolderId(row.get(0)?),
             uid_validity: uid_validity(row, 1)?,
@@ -52,6 +57,7 @@ impl FolderState {
             unseen: row.get(8)?,
             deleted: row.get(9)?,
             size: row.get(10)?,
+            deleted_size: row.get(11)?,
         })
     }
 
@@ -60,7 +66,8 @@ impl FolderState {
         connection
             .prepare_cached(
                 "UPDATE folder SET uid_next = ?2, highest_modseq = ?3, recent_from = ?4, vanished_floor = ?5, \
-                 vanished_runs = ?6, messages = ?7, unseen = ?8, deleted = ?9, size = ?10 WHERE id = ?1",
+                 vanished_runs = ?6, messages = ?7, unseen = ?8, deleted = ?9, size = ?10, \
+                 deleted_size = ?11 WHERE id = ?1",
             )?
             .execute(params![
                 self.id.0,
@@ -72,7 +79,8 @@ impl FolderState {
                 self.messages,
                 self.unseen,
                 self.deleted,
-                self.size
+                self.size,
+                self.deleted_size
             ])?;
         Ok(())
     }
@@ -95,28 +103,29 @@ impl FolderState {
     pub(crate) fn count_in(&mut self, flags: Flags, size: i64) {
         self.messages += 1;
         self.size += size;
-        self.count_flags(flags, 1);
+        self.count_flags(flags, size, 1);
     }
 
     /// Counts a message out.
     pub(crate) fn count_out(&mut self, flags: Flags, size: i64) {
         self.messages -= 1;
         self.size -= size;
-        self.count_flags(flags, -1);
+        self.count_flags(flags, size, -1);
     }
 
     /// Counts a message whose flags change.
-    pub(crate) fn count_flag_change(&mut self, before: Flags, after: Flags) {
-        self.count_flags(before, -1);
-        self.count_flags(after, 1);
+    pub(crate) fn count_flag_change(&mut self, before: Flags, after: Flags, size: i64) {
+        self.count_flags(before, size, -1);
+        self.count_flags(after, size, 1);
     }
 
-    fn count_flags(&mut self, flags: Flags, by: i64) {
+    fn count_flags(&mut self, flags: Flags, size: i64, by: i64) {
         if !flags.has(Flag::Seen) {
             self.unseen += by;
         }
         if flags.has(Flag::Deleted) {
             self.deleted += by;
+            self.deleted_size += by * size;
         }
     }
 }
@@ -132,8 +141,8 @@ pub(crate) fn insert(
     connection
         .prepare_cached(
             "INSERT INTO folder (name, special_use, selectable, uid_validity, uid_next, highest_modseq, recent_from, \
-             vanished_floor, vanished_runs, messages, unseen, deleted, size) \
-             VALUES (?1, ?2, ?3, ?4, 1, ?5, 1, 0, 0, 0, 0, 0, 0)",
+             vanished_floor, vanished_runs, messages, unseen, deleted, size, deleted_size) \
+             VALUES (?1, ?2, ?3, ?4, 1, ?5, 1, 0, 0, 0, 0, 0, 0, 0)",
         )?
         .execute(params![name.as_str(), usage.map(special_use_number), selectable, marks.0, marks.1])?;
     Ok(FolderId(connection.last_insert_rowid()))

@@ -212,8 +212,8 @@ impl Tx<'_> {
             .execute([id.0])?;
         self.connection.prepare_cached("DELETE FROM message WHERE folder = ?1")?.execute([id.0])?;
         self.connection.prepare_cached("DELETE FROM vanished WHERE folder = ?1")?.execute([id.0])?;
-        let counters =
-            "UPDATE folder SET messages = 0, unseen = 0, deleted = 0, size = 0, vanished_runs = 0 WHERE id = ?1";
+        let counters = "UPDATE folder SET messages = 0, unseen = 0, deleted = 0, size = 0, deleted_size = 0, vanished_runs = 0 \
+                        WHERE id = ?1";
         self.connection.prepare_cached(counters)?.execute([id.0])?;
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::content::ChunkCache;
 use crate::engine::{self, Access, Options};
 use crate::error::Error;
 use crate::schema::MAILBOX;
-use crate::types::{Appended, FolderId, FolderStatus, Folders, SelectState, Since, TokenAnswer};
+use crate::types::{Appended, Counts, FolderId, FolderStatus, Folders, SelectState, Since, TokenAnswer};
 use crate::{select, tokens, writer};
 use model::{DeliveryId, FolderName, MailboxId, ModSeq, Token};
 use rusqlite::Connection;
@@ -35,7 +35,15 @@ impl Reader {
     /// # Errors
     /// [`Error::Damaged`].
     pub fn folders(&self) -> Result<Folders, Error> {
-        self.snapshot(select::folders)
+        self.folders_with(Counts::None)
+    }
+
+    /// The same, and what STATUS answers of each, from one state of the mailbox.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn folders_with(&self, counts: Counts) -> Result<Folders, Error> {
+        self.snapshot(|connection| select::folders(connection, counts))
     }
 
     /// STATUS.

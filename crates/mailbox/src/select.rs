@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::folders::{self, FolderState};
 use crate::keywords::KeywordMap;
 use crate::row::{modseq, octets, stored_name, uid};
-use crate::types::{FlagState, FolderId, FolderRow, FolderStatus, Folders, SelectState, Since};
+use crate::types::{Counts, FlagState, FolderId, FolderRow, FolderStatus, Folders, SelectState, Since};
 use model::{Flag, Flags, FolderName, ModSeq, Uid, UidSet};
 use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
@@ -23,23 +23,26 @@ pub(crate) fn uids_from(connection: &Connection, folder: FolderId, first: u32) -
 }
 
 /// LIST: every folder and name.
-pub(crate) fn folders(connection: &Connection) -> Result<Folders, Error> {
+pub(crate) fn folders(connection: &Connection, counts: Counts) -> Result<Folders, Error> {
     let mut subscribed = subscriptions(connection)?;
-    let mut statement =
-        connection.prepare_cached("SELECT id, name, special_use, selectable FROM folder ORDER BY name")?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {}, name, special_use, selectable FROM folder ORDER BY name",
+        folders::COLUMNS
+    ))?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let name = stored_name(row, 1)?;
-        let special_use = row.get::<_, Option<u8>>(2)?.and_then(folders::special_use);
+        let state = FolderState::from_row(row)?;
+        let name = stored_name(row, folders::COLUMN_COUNT)?;
+        let special_use = row.get::<_, Option<u8>>(folders::COLUMN_COUNT + 1)?.and_then(folders::special_use);
+        let selectable = row.get::<_, bool>(folders::COLUMN_COUNT + 2)?;
+        let status = match counts {
+            Counts::Kept if selectable => Some(counted(&state, 0)?),
+            Counts::All if selectable => Some(counted(&state, recent(connection, &state)?)?),
+            Counts::None | Counts::Kept | Counts::All => None,
+        };
         let subscribed = subscribed.remove(&name);
-        found.push(FolderRow {
-            id: FolderId(row.get(0)?),
-            name,
-            special_use,
-            subscribed,
-            no_select: !row.get::<_, bool>(3)?,
-        });
+        found.push(FolderRow { id: state.id, name, special_use, subscribed, no_select: !selectable, status });
     }
     Ok(Folders { folders: found, subscribed_only: subscribed.into_iter().collect() })
 }
@@ -57,21 +60,30 @@ fn subscriptions(connection: &Connection) -> Result<BTreeSet<FolderName>, Error>
 /// STATUS, from the folder's counters.
 pub(crate) fn status(connection: &Connection, name: &FolderName) -> Result<FolderStatus, Error> {
     let state = FolderState::load(connection, name.into())?;
-    let recent: i64 = if state.recent_from == state.uid_next {
-        0
-    } else {
-        connection
-            .prepare_cached("SELECT count(*) FROM message WHERE folder = ?1 AND uid >= ?2")?
-            .query_row(params![state.id.0, state.recent_from], |row| row.get(0))?
-    };
+    counted(&state, recent(connection, &state)?)
+}
+
+/// Messages that no session has claimed; the one count that is not kept.
+fn recent(connection: &Connection, state: &FolderState) -> Result<i64, Error> {
+    if state.recent_from == state.uid_next {
+        return Ok(0);
+    }
+    Ok(connection
+        .prepare_cached("SELECT count(*) FROM message WHERE folder = ?1 AND uid >= ?2")?
+        .query_row(params![state.id.0, state.recent_from], |row| row.get(0))?)
+}
+
+fn counted(state: &FolderState, recent: i64) -> Result<FolderStatus, Error> {
     let count = |number: i64| u32::try_from(number).map_err(|_| Error::damaged("a folder's counter is out of range"));
+    let size = |number: i64| u64::try_from(number).map_err(|_| Error::damaged("a folder's size is negative"));
     Ok(FolderStatus {
         folder: state.id,
         messages: count(state.messages)?,
         recent: count(recent)?,
         unseen: count(state.unseen)?,
         deleted: count(state.deleted)?,
-        size: u64::try_from(state.size).map_err(|_| Error::damaged("a folder's size is negative"))?,
+        size: size(state.size)?,
+        deleted_size: size(state.deleted_size)?,
         uid_validity: state.uid_validity,
         uid_next: state.next_uid()?,
         highest_modseq: state.highest_modseq,

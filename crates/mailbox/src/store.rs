@@ -15,6 +15,7 @@ struct Candidate {
     flags: Flags,
     keywords: Vec<u8>,
     modseq: ModSeq,
+    size: i64,
 }
 
 impl Tx<'_> {
@@ -48,7 +49,7 @@ impl Tx<'_> {
                     None => *new_modseq.insert(self.counters.next_modseq()?),
                 };
                 self.write_flags(folder, candidate.uid, flags, &keywords, modseq)?;
-                state.count_flag_change(candidate.flags, flags);
+                state.count_flag_change(candidate.flags, flags, candidate.size);
             }
             let keywords = self.keyword_names(&keywords)?;
             let now = FlagState { uid: candidate.uid, flags, keywords, modseq };
@@ -77,14 +78,21 @@ impl Tx<'_> {
     fn candidates(&self, folder: FolderId, uids: &UidSet) -> Result<Vec<Candidate>, Error> {
         let mut found = Vec::new();
         let mut statement = self.connection.prepare_cached(
-            "SELECT uid, flags, keywords, modseq FROM message WHERE folder = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid",
+            "SELECT uid, flags, keywords, modseq, size FROM message \
+             WHERE folder = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid",
         )?;
         for &(first, last) in uids.runs() {
             let mut rows = statement.query(params![folder.0, first, last])?;
             while let Some(row) = rows.next()? {
                 let keywords = octets(row, 2)?.to_vec();
                 let flags = Flags::from_bits(row.get(1)?);
-                found.push(Candidate { uid: uid(row, 0)?, flags, keywords, modseq: modseq(row, 3)? });
+                found.push(Candidate {
+                    uid: uid(row, 0)?,
+                    flags,
+                    keywords,
+                    modseq: modseq(row, 3)?,
+                    size: row.get(4)?,
+                });
             }
         }
         Ok(found)

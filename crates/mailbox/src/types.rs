@@ -222,6 +222,20 @@ pub struct FolderRow {
     pub subscribed: bool,
     /// Only a name: deleted but kept for its children, or made implicitly above one.
     pub no_select: bool,
+    /// Its counts, if they were asked for and it can be selected.
+    pub status: Option<FolderStatus>,
+}
+
+/// Which counts LIST answers with every folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Counts {
+    /// None.
+    #[default]
+    None,
+    /// All but `recent`, which is 0: it is counted and not kept.
+    Kept,
+    /// All.
+    All,
 }
 
 /// The answer to LIST: all of it, by name.
@@ -248,6 +262,8 @@ pub struct FolderStatus {
     pub deleted: u32,
     /// Octets of all messages.
     pub size: u64,
+    /// Octets of messages with `\Deleted`.
+    pub deleted_size: u64,
     /// UIDVALIDITY.
     pub uid_validity: UidValidity,
     /// What the next message gets at least.

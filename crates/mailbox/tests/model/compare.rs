@@ -148,6 +148,9 @@ impl Compare<'_> {
             unseen: count(&|_, flags| !flags.has(Flag::Seen)),
             deleted: count(&|_, flags| flags.has(Flag::Deleted)),
             size: plain.messages.values().map(|m| self.bodies[m.body].len() as u64).sum(),
+            deleted_size: (plain.messages.values().filter(|m| m.flags.has(Flag::Deleted)))
+                .map(|m| self.bodies[m.body].len() as u64)
+                .sum(),
             uid_validity: model::UidValidity::new(plain.validity).unwrap(),
             uid_next: uid(plain.next),
             highest_modseq: ModSeq::new(plain.highest).unwrap(),
