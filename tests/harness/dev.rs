@@ -80,6 +80,10 @@ impl Dev {
         fs::create_dir_all(&scratch).expect("a scratch folder");
         scratch
     }
+    /// Process id of `brevdue dev` itself.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
     /// A port of the ready file.
     pub fn port(&self, name: &str) -> u16 {
         port_of(&self.ready["ports"][name], name)

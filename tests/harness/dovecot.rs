@@ -23,7 +23,8 @@ impl Dovecot {
         let folder = tempfile::Builder::new().prefix("dovecot-").tempdir().expect("a temporary folder");
         let root = folder.path().display();
         let (imap, lmtp) = (free_port(), free_port());
-        let passwords: String = users.iter().map(|user| format!("{}:{{PLAIN}}{}\n", user.address, user.password)).collect();
+        let passwords: String =
+            users.iter().map(|user| format!("{}:{{PLAIN}}{}\n", user.address, user.password)).collect();
         fs::write(folder.path().join("users"), passwords).expect("written");
         let owner = "mail";
         let configuration = format!(
@@ -33,6 +34,7 @@ impl Dovecot {
              default_vsz_limit = 0\nauth_mechanisms = plain login\nmail_fsync = optimized\n\
              passdb {{\n driver = passwd-file\n args = {root}/users\n}}\n\
              userdb {{\n driver = static\n args = uid={owner} gid={owner} home={root}/mail/%u allow_all_users=yes\n}}\n\
+             service auth {{\n client_limit = 4000\n}}\n\
              service imap-login {{\n inet_listener imap {{\n port = {imap}\n }}\n inet_listener imaps {{\n port = 0\n }}\n\
              service_count = 0\n process_min_avail = 1\n}}\n\
              service lmtp {{\n inet_listener lmtp {{\n address = 127.0.0.1\n port = {lmtp}\n }}\n}}\n\
@@ -56,6 +58,10 @@ impl Dovecot {
         Some(peer)
     }
 
+    /// Process id of its master.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
     /// What it logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
