@@ -63,6 +63,8 @@ CREATE TABLE email (
   cc TEXT NOT NULL,
   bcc TEXT NOT NULL,
   base_subject TEXT NOT NULL,
+  -- The first words, as lists show them (RFC 8970).
+  preview TEXT NOT NULL,
   -- Which contents, one after the other, are the message.
   segments BLOB NOT NULL,
   envelope BLOB NOT NULL,
@@ -89,6 +91,10 @@ CREATE TABLE message (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX message_modseq ON message (folder, modseq);
 CREATE INDEX message_email ON message (email);
+-- What is asked for all the time and holds for few: no \Seen, \Flagged, \Deleted.
+CREATE INDEX message_unseen ON message (folder, uid) WHERE flags & 1 = 0;
+CREATE INDEX message_flagged ON message (folder, uid) WHERE flags & 4;
+CREATE INDEX message_deleted ON message (folder, uid) WHERE flags & 8;
 
 -- A run of bytes, stored once. Without sha256 it belongs to an upload that is not whole yet, without both it is garbage.
 CREATE TABLE content (

@@ -15,9 +15,9 @@ use rusqlite::{OptionalExtension, params};
 /// Every new row of `message`, here and in COPY.
 pub(crate) const INSERT_MESSAGE: &str = "INSERT INTO message (folder, uid, modseq, flags, keywords, internal_ms, saved_ms, \
                                          size, email) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-const INSERT_EMAIL: &str = "INSERT INTO email (id, thread, size, sent_day, sent_ms, message_id, in_reply_to, subject, \
-                            \"from\", \"to\", cc, bcc, base_subject, segments, envelope, body, body_structure, structure) \
-                            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+const INSERT_EMAIL: &str = "INSERT INTO email (id, thread, size, sent_day, sent_ms, message_id, in_reply_to, \
+                            \"references\", subject, \"from\", \"to\", cc, bcc, base_subject, segments, envelope, body, body_structure, structure, preview) \
+                            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
 /// References that are looked up to find a message's thread, the nearest first: a long discussion names hundreds.
 const REFERENCES_TRIED_MAX: usize = 16;
 
@@ -92,7 +92,7 @@ impl Tx<'_> {
         let Content { whole, upload } = content;
         let size = i64::try_from(whole.size).ok().filter(|_| whole.size <= MESSAGE_BYTES_MAX).ok_or(Error::TooBig)?;
         let segments = encode_segments(&self.place(&whole, upload)?);
-        let thread = self.thread(&whole.derived.references)?.unwrap_or(id);
+        let thread = self.thread(&whole.derived.nearest)?.unwrap_or(id);
         let derived = &whole.derived;
         self.connection.prepare_cached(INSERT_EMAIL)?.execute(params![
             id,
@@ -102,6 +102,7 @@ impl Tx<'_> {
             derived.sent_ms,
             derived.message_id,
             derived.in_reply_to,
+            derived.references,
             derived.subject,
             derived.from,
             derived.to,
@@ -112,7 +113,8 @@ impl Tx<'_> {
             derived.envelope,
             derived.body,
             derived.body_structure,
-            derived.structure
+            derived.structure,
+            derived.preview
         ])?;
         Ok(size)
     }

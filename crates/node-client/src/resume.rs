@@ -193,8 +193,13 @@ mod tests {
                 loop {
                     let now = left.min(length - at);
                     let total = if at == 0 { length as u64 } else { 0 };
-                    let piece =
-                        SectionData { index: index as u32, total, data: data.slice(at..at + now), missing: false };
+                    let piece = SectionData {
+                        index: index as u32,
+                        total,
+                        data: data.slice(at..at + now),
+                        missing: false,
+                        ..SectionData::default()
+                    };
                     record.sections.push(piece);
                     (at, left) = (at + now, left - now);
                     if at == length {

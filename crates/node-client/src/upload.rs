@@ -102,7 +102,7 @@ impl Upload {
             return Err(error.clone());
         }
         self.octets += data.len();
-        self.frames.push(session::Upload { data, last });
+        self.frames.push(session::Upload { data, last, next: None });
         self.flush().await.inspect_err(|error| {
             self.under_way = None;
             self.failed = Some(error.clone());

@@ -216,7 +216,7 @@ async fn a_search_starts_anew_and_tells_nothing_twice() {
     assert_eq!(all, Ok(Found { uids: runs(&[1, 2, 5, 5]), highest_modseq: 9 }));
 }
 
-const STORED: Appended = Appended { uid_validity: 7, uid: 8 };
+const STORED: Appended = Appended { uid_validity: 7, uid: 8, count: 0 };
 
 fn letter(octets: usize) -> Append {
     Append { folder: "INBOX".to_owned(), size: octets as u64, ..Append::default() }
@@ -255,7 +255,10 @@ async fn small_pieces_become_few_frames() {
         let Ask::Append(append) = append else { panic!("{append:?}") };
         assert_eq!((append.folder.as_str(), append.size, append.token.len()), ("INBOX", 1000, 16));
         let (_, body) = script.ask().await;
-        assert_eq!(body, Ask::Upload(Upload { data: Bytes::from(b"0123456789".repeat(100)), last: true }));
+        assert_eq!(
+            body,
+            Ask::Upload(Upload { data: Bytes::from(b"0123456789".repeat(100)), last: true, ..Upload::default() })
+        );
         script.send(request, 0, Answer::Appended(STORED), true).await;
     };
     assert_eq!(tokio::join!(upload, script).0, Ok(STORED));

@@ -62,12 +62,15 @@ fn at_least_one<T>(mut list: Vec<T>, one: impl FnOnce() -> T) -> Vec<T> {
     list
 }
 
+/// Octets of a folder in a list beside its name, counts and all, at most.
+const FOLDER_BYTES: usize = 112;
+
 /// LIST.
 pub fn folders(all: &Folders) -> Vec<Body> {
     let mut frames = vec![session::Folders::default()];
     let mut octets = 0;
     let mut place = |frames: &mut Vec<session::Folders>, name: &str| {
-        octets += name.len() + 32;
+        octets += name.len() + FOLDER_BYTES;
         if octets > NAME_BYTES_PER_FRAME {
             octets = name.len();
             frames.push(session::Folders::default());
@@ -82,6 +85,7 @@ pub fn folders(all: &Folders) -> Vec<Body> {
                 special_use: special_use_field(row.special_use),
                 subscribed: row.subscribed,
                 no_select: row.no_select,
+                status: row.status.as_ref().map(folder_status),
             });
         }
     }
@@ -174,9 +178,19 @@ pub fn expunged(expunged: &Expunged) -> Vec<Body> {
     at_least_one(frames, || session::Expunged { uids: None, highest_modseq }).into_iter().map(Body::Expunged).collect()
 }
 
+/// What vanished.
+pub fn vanished(uids: &UidSet) -> Vec<Body> {
+    let frames = runs(uids).into_iter().map(|uids| session::Vanished { uids: Some(uids) }).collect();
+    at_least_one(frames, || session::Vanished { uids: None }).into_iter().map(Body::Vanished).collect()
+}
+
 /// STATUS.
 pub fn status(status: &mailbox::FolderStatus) -> Body {
-    Body::FolderStatus(session::FolderStatus {
+    Body::FolderStatus(folder_status(status))
+}
+
+fn folder_status(status: &mailbox::FolderStatus) -> session::FolderStatus {
+    session::FolderStatus {
         messages: status.messages,
         recent: status.recent,
         unseen: status.unseen,
@@ -185,12 +199,14 @@ pub fn status(status: &mailbox::FolderStatus) -> Body {
         uid_validity: status.uid_validity.get(),
         uid_next: status.uid_next.get(),
         highest_modseq: status.highest_modseq.get(),
-    })
+        folder: status.folder.get(),
+        deleted_size: status.deleted_size,
+    }
 }
 
 /// APPEND.
 pub fn appended(appended: &mailbox::Appended) -> Body {
-    Body::Appended(session::Appended { uid_validity: appended.uid_validity.get(), uid: appended.uid.get() })
+    Body::Appended(session::Appended { uid_validity: appended.uid_validity.get(), uid: appended.uid.get(), count: 0 })
 }
 
 /// SEARCH: what one step found; nothing when that is nothing.

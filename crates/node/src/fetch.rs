@@ -101,6 +101,10 @@ fn message(record: FetchRecord) -> FetchedMessage {
         sections: record.sections.into_iter().map(section_data).collect(),
         continues: record.continues,
         unfinished: record.unfinished,
+        email_id: record.email_id,
+        thread_id: record.thread_id,
+        save_date_ms: record.save_date.as_millisecond(),
+        preview: record.preview,
     }
 }
 
@@ -110,6 +114,8 @@ fn section_data(section: mailbox::SectionData) -> SectionData {
         total: section.total.unwrap_or(0),
         data: Bytes::from(section.data),
         missing: section.missing,
+        unknown_encoding: section.unknown_encoding,
+        holds_nul: section.holds_nul,
     }
 }
 
@@ -138,6 +144,8 @@ fn section(wanted: &SectionWanted) -> Result<Section, Fault> {
         session::SectionKind::FieldsNot => SectionKind::FieldsNot(fields()),
         session::SectionKind::Text => SectionKind::Text,
         session::SectionKind::Mime => SectionKind::Mime,
+        session::SectionKind::Binary => SectionKind::Binary,
+        session::SectionKind::BinarySize => SectionKind::BinarySize,
     };
     let partial = wanted.partial.then_some((wanted.offset, wanted.length));
     Ok(Section { part: wanted.part.clone(), kind, partial })

@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(modseq(1 << 63), Err(ConvertError::ModSeq));
         assert_eq!(modseq(0), Ok(ModSeq::ZERO));
         assert_eq!(store_mode(3), Err(ConvertError::Enum("the store mode")));
-        assert_eq!(section_kind(6), Err(ConvertError::Enum("the section kind")));
+        assert_eq!(section_kind(8), Err(ConvertError::Enum("the section kind")));
         assert_eq!(date_relation(-1), Err(ConvertError::Enum("the date relation")));
     }
 

@@ -7,6 +7,7 @@ pub mod decoder;
 pub mod flag_list;
 pub mod mutf7;
 pub mod name;
+pub mod object_id;
 pub mod sequence;
 pub mod writer;
 

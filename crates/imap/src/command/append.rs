@@ -106,7 +106,7 @@ impl Append {
             // On the wire 0 means now, so the epoch itself is off by the least there is.
             internal_date_ms: self.internal_date_ms.map_or(0, |ms| if ms == 0 { 1 } else { ms }),
             size: announced.octets,
-            token: bytes::Bytes::new(),
+            ..wire::session::Append::default()
         };
         account.node.append(append).await.map_err(|error| failure_of_target(&error).into())
     }

@@ -89,6 +89,10 @@ impl Fetch {
             }
         }
         writer.end()?;
+        if writer.is_undecoded() {
+            // RFC 3516 §4.3
+            return Ok(Answer::refused("UNKNOWN-CTE", "The transfer encoding of a part is not known"));
+        }
         let missing = self.changed_since.is_none() && answered < uids.len();
         let gone = missing || !selected.view.vanished_of(&uids).is_empty();
         // RFC 2180 §4.1.2: by number, the client must hear that something it knows of could not be had.

@@ -1,6 +1,7 @@
 //! FETCH, step by step: each step answers as many octets as its budget allows, in UID order, and a long section goes on in
 //! the next.
 
+mod decoded;
 mod plan;
 mod section;
 
@@ -129,7 +130,11 @@ impl Fetch<'_> {
     fn message(&mut self, row: &Row<'_>) -> Result<Answered, Error> {
         let uid = uid(row, 0)?;
         let mut record = self.properties(uid, row)?;
-        let used = RECORD_BYTES + record.envelope.len() + record.body.len() + record.body_structure.len();
+        let used = RECORD_BYTES
+            + record.envelope.len()
+            + record.body.len()
+            + record.body_structure.len()
+            + record.preview.len();
         // Descriptions come whole, and an enormous one has a step, and so a frame, of its own.
         if used > self.left && !self.records.is_empty() {
             return Ok(Answered::NotYet(uid));
@@ -165,12 +170,15 @@ impl Fetch<'_> {
             flags: Flags::from_bits(row.get(1)?),
             keywords,
             modseq: modseq(row, 3)?,
-            internal_date: Timestamp::from_millisecond(row.get(4)?)
-                .map_err(|_| Error::damaged("an impossible date"))?,
+            internal_date: date(row, 4)?,
             size: row.get::<_, i64>(5)? as u64,
             envelope: octets(row, 6)?.to_vec(),
             body: octets(row, 7)?.to_vec(),
             body_structure: octets(row, 8)?.to_vec(),
+            email_id: row.get::<_, i64>(11)? as u64,
+            thread_id: row.get::<_, Option<i64>>(12)?.unwrap_or_default() as u64,
+            save_date: date(row, 13)?,
+            preview: row.get::<_, Option<String>>(14)?.unwrap_or_default(),
             ..empty(uid)
         })
     }
@@ -181,6 +189,10 @@ impl Fetch<'_> {
         }
         Ok(self.keywords.get_or_insert_default())
     }
+}
+
+fn date(row: &Row<'_>, column: usize) -> Result<Timestamp, Error> {
+    Timestamp::from_millisecond(row.get(column)?).map_err(|_| Error::damaged("an impossible date"))
 }
 
 fn empty(uid: Uid) -> FetchRecord {
@@ -194,6 +206,10 @@ fn empty(uid: Uid) -> FetchRecord {
         envelope: Vec::new(),
         body: Vec::new(),
         body_structure: Vec::new(),
+        email_id: 0,
+        thread_id: 0,
+        save_date: Timestamp::UNIX_EPOCH,
+        preview: String::new(),
         sections: Vec::new(),
         continues: false,
         unfinished: false,
@@ -217,10 +233,12 @@ fn sql(plan: &FetchPlan) -> String {
     let body_structure = column(items.has(Items::BODY_STRUCTURE), "e.body_structure");
     let segments = column(!plan.sections.is_empty(), "e.segments");
     let structure = column(needs_structure(&plan.sections), "e.structure");
-    let wide = items.bits() & (Items::ENVELOPE.bits() | Items::BODY.bits() | Items::BODY_STRUCTURE.bits()) != 0;
-    let join = if wide || !plan.sections.is_empty() { "JOIN email e ON e.id = m.email" } else { "" };
+    let thread = column(items.has(Items::THREAD_ID), "e.thread");
+    let preview = column(items.has(Items::PREVIEW), "e.preview");
+    let join =
+        if items.has_any(Items::WIDE) || !plan.sections.is_empty() { "JOIN email e ON e.id = m.email" } else { "" };
     format!(
         "SELECT m.uid, m.flags, m.keywords, m.modseq, m.internal_ms, m.size, {envelope}, {body}, {body_structure}, \
-         {segments}, {structure} FROM message m {join} WHERE m.folder = ?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid"
+         {segments}, {structure}, m.email, {thread}, m.saved_ms, {preview} FROM message m {join} WHERE m.folder = ?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid"
     )
 }

@@ -25,10 +25,21 @@ impl Items {
     pub const BODY: Self = Self(32);
     /// BODYSTRUCTURE.
     pub const BODY_STRUCTURE: Self = Self(64);
+    /// EMAILID (RFC 8474).
+    pub const EMAIL_ID: Self = Self(128);
+    /// THREADID (RFC 8474).
+    pub const THREAD_ID: Self = Self(256);
+    /// SAVEDATE (RFC 8514).
+    pub const SAVE_DATE: Self = Self(512);
+    /// PREVIEW (RFC 8970).
+    pub const PREVIEW: Self = Self(1024);
+    /// Those that stand in the wide row.
+    pub(crate) const WIDE: Self =
+        Self(Self::ENVELOPE.0 | Self::BODY.0 | Self::BODY_STRUCTURE.0 | Self::THREAD_ID.0 | Self::PREVIEW.0);
 
     /// From the wire's bits; unknown ones are dropped.
     pub const fn from_bits(bits: u32) -> Self {
-        Self(bits & 127)
+        Self(bits & 2047)
     }
     /// The bits.
     pub const fn bits(self) -> u32 {
@@ -37,6 +48,10 @@ impl Items {
     /// Whether all of these are wanted.
     pub const fn has(self, items: Self) -> bool {
         self.0 & items.0 == items.0
+    }
+    /// Whether any of these is wanted.
+    pub(crate) const fn has_any(self, items: Self) -> bool {
+        self.0 & items.0 != 0
     }
     /// Both.
     #[must_use]
@@ -60,6 +75,10 @@ pub enum SectionKind {
     Text,
     /// `MIME`
     Mime,
+    /// `BINARY[n]`: the body without its transfer encoding (RFC 3516 §4.2)
+    Binary,
+    /// `BINARY.SIZE[n]`: the length of that alone, as the total
+    BinarySize,
 }
 
 /// One body section.
@@ -106,6 +125,17 @@ pub struct SectionData {
     pub data: Vec<u8>,
     /// There is no such part: NIL.
     pub missing: bool,
+    /// Nobody knows the part's transfer encoding.
+    pub unknown_encoding: bool,
+    /// A decoded section that has NUL in it; in the first record of it.
+    pub holds_nul: bool,
+}
+
+impl SectionData {
+    /// Of a section that has begun, nothing yet.
+    pub(crate) const fn more(index: u32) -> Self {
+        Self { index, total: None, data: Vec::new(), missing: false, unknown_encoding: false, holds_nul: false }
+    }
 }
 
 /// One message's answer, or a run of it.
@@ -129,6 +159,14 @@ pub struct FetchRecord {
     pub body: Vec<u8>,
     /// BODYSTRUCTURE, likewise.
     pub body_structure: Vec<u8>,
+    /// EMAILID; always filled but where `continues`.
+    pub email_id: u64,
+    /// THREADID; 0 when not asked for.
+    pub thread_id: u64,
+    /// SAVEDATE.
+    pub save_date: Timestamp,
+    /// PREVIEW; empty when not asked for.
+    pub preview: String,
     /// Sections in the order of the plan.
     pub sections: Vec<SectionData>,
     /// The record goes on with the last section of the record before it, which has the same UID.

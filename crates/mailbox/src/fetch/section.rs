@@ -1,9 +1,10 @@
 //! The octets of body sections: found by the stored structure, read chunk by chunk, cut where a step's budget ends.
 
+use super::decoded::{Decoded, Sizing};
 use super::plan::{Section, SectionData, SectionKind};
 use crate::content::{ChunkCache, Segment};
 use crate::error::Error;
-use message::Structure;
+use message::{Decoder, Structure};
 use model::limits::HEADER_BYTES_MAX;
 use rusqlite::Connection;
 use std::ops::Range;
@@ -13,18 +14,40 @@ use std::ops::Range;
 enum Source {
     /// There is no such part.
     Missing,
+    /// Nobody can decode the part.
+    UnknownEncoding,
     /// A run of the message; what is left of it.
     Message(Range<u64>),
     /// Chosen header fields; what is left of them.
     Chosen(Vec<u8>, Range<usize>),
+    /// A decoded part of which it is not known yet how long it is.
+    Sizing(Sizing),
+    /// A decoded part.
+    Decoded(Decoded),
+    /// A length alone.
+    Length(u64),
 }
 
 impl Source {
+    /// Octets that are still to be answered.
     fn left(&self) -> u64 {
         match self {
-            Self::Missing => 0,
+            Self::Missing | Self::UnknownEncoding | Self::Sizing(_) | Self::Length(_) => 0,
             Self::Message(range) => range.end - range.start,
             Self::Chosen(_, range) => (range.end - range.start) as u64,
+            Self::Decoded(decoded) => decoded.left(),
+        }
+    }
+
+    /// The section at its beginning.
+    fn first(&self, index: u32) -> SectionData {
+        let total = if let Self::Length(octets) = self { *octets } else { self.left() };
+        SectionData {
+            total: Some(total),
+            missing: matches!(self, Self::Missing),
+            unknown_encoding: matches!(self, Self::UnknownEncoding),
+            holds_nul: matches!(self, Self::Decoded(decoded) if decoded.holds_nul()),
+            ..SectionData::more(index)
         }
     }
 }
@@ -37,6 +60,8 @@ pub(super) struct Sections {
     structure: Option<Structure>,
     index: usize,
     source: Option<Source>,
+    /// Something of the section at hand has been answered.
+    begun: bool,
 }
 
 /// What reading takes.
@@ -45,10 +70,18 @@ pub(super) struct Access<'a> {
     pub(super) chunk: &'a mut ChunkCache,
 }
 
+impl Access<'_> {
+    /// Octets of a message, instead of what is in `out`.
+    pub(super) fn read(&mut self, segments: &[Segment], range: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
+        out.clear();
+        self.chunk.read(self.connection, segments, range, out)
+    }
+}
+
 impl Sections {
     /// At the first section. `structure` may be left out when [`needs_structure`] says so.
     pub(super) const fn new(segments: Vec<Segment>, size: u64, structure: Option<Structure>) -> Self {
-        Self { segments, size, structure, index: 0, source: None }
+        Self { segments, size, structure, index: 0, source: None, begun: false }
     }
 
     /// Answers sections into `out` until the budget is used up; true when all are answered.
@@ -60,33 +93,70 @@ impl Sections {
         out: &mut Vec<SectionData>,
     ) -> Result<bool, Error> {
         while let Some(section) = wanted.get(self.index) {
-            let index = self.index as u32;
-            let (mut source, total) = match self.source.take() {
-                Some(source) => (source, None),
-                None => {
-                    let source = self.resolve(section, access)?;
-                    let total = source.left();
-                    (source, Some(total))
-                }
+            let mut piece = SectionData::more(self.index as u32);
+            let mut source = match self.source.take() {
+                Some(source) => source,
+                None => self.resolve(section, access)?,
             };
-            let missing = matches!(source, Source::Missing);
-            let mut data = Vec::new();
+            if !self.begun {
+                if let Source::Sizing(sizing) = &mut source
+                    && !sizing.go_on(&self.segments, access, budget)?
+                {
+                    self.source = Some(source);
+                    return Ok(false);
+                }
+                source = self.sized(source, section);
+                piece = source.first(piece.index);
+                self.begun = true;
+            }
             let now = usize::try_from(source.left()).unwrap_or(usize::MAX).min(*budget);
-            self.take(&mut source, now, access, &mut data)?;
+            self.take(&mut source, now, access, &mut piece.data)?;
             *budget -= now;
-            out.push(SectionData { index, total, data, missing });
+            out.push(piece);
             if source.left() > 0 {
                 self.source = Some(source);
                 return Ok(false);
             }
             self.index += 1;
+            self.begun = false;
         }
         Ok(true)
     }
 
+    /// A part whose length has been found becomes its octets, or the length alone.
+    fn sized(&self, source: Source, section: &Section) -> Source {
+        let Source::Sizing(sizing) = source else { return source };
+        match (&section.kind, self.decoder(section)) {
+            (SectionKind::Binary, Some(decoder)) => Source::Decoded(sizing.octets(decoder, section.partial)),
+            _ => Source::Length(sizing.length()),
+        }
+    }
+
+    /// What undoes the part's transfer encoding; `None` when nobody knows it. Only leaves have one (RFC 2045 §6.4).
+    fn decoder(&self, section: &Section) -> Option<Decoder> {
+        match &self.structure.as_ref()?.section(&section.part)?.kind {
+            message::Kind::Leaf(leaf) if !section.part.is_empty() => Decoder::new(leaf.encoding),
+            message::Kind::Leaf(_) | message::Kind::Multipart | message::Kind::Message => {
+                Decoder::new(message::Encoding::Binary)
+            }
+        }
+    }
+
+    /// BINARY and BINARY.SIZE. The message itself, and parts that hold parts, have nothing to undo.
+    fn decoded(&self, section: &Section) -> Source {
+        let Source::Message(body) = self.range(section, message::Section::All) else { return Source::Missing };
+        match self.decoder(section) {
+            None => Source::UnknownEncoding,
+            Some(decoder) if !decoder.is_identity() => Source::Sizing(Sizing::new(body, decoder)),
+            Some(_) if section.kind == SectionKind::BinarySize => Source::Length(body.end - body.start),
+            Some(_) => Source::Message(body),
+        }
+    }
+
     fn take(&self, source: &mut Source, count: usize, access: &mut Access<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         match source {
-            Source::Missing => {}
+            Source::Missing | Source::UnknownEncoding | Source::Sizing(_) | Source::Length(_) => {}
+            Source::Decoded(decoded) => decoded.take(count, &self.segments, access, out)?,
             Source::Message(range) => {
                 let end = range.start + count as u64;
                 out.reserve_exact(count);
@@ -109,6 +179,7 @@ impl Sections {
             SectionKind::Header => self.range(section, message::Section::Header),
             SectionKind::Text => self.range(section, message::Section::Text),
             SectionKind::Mime => self.range(section, message::Section::Mime),
+            SectionKind::Binary | SectionKind::BinarySize => self.decoded(section),
             SectionKind::Fields(names) => self.chosen(section, names, false, access)?,
             SectionKind::FieldsNot(names) => self.chosen(section, names, true, access)?,
         };
@@ -146,7 +217,10 @@ pub(super) fn needs_structure(sections: &[Section]) -> bool {
 /// `<offset.length>`: what is beyond the end is not there, which is no error (RFC 9051 §6.4.5).
 fn partial(source: Source, offset: u64, length: u64) -> Source {
     match source {
-        Source::Missing => Source::Missing,
+        // The partial of a decoded part counts decoded octets.
+        Source::Missing | Source::UnknownEncoding | Source::Sizing(_) | Source::Decoded(_) | Source::Length(_) => {
+            source
+        }
         Source::Message(range) => {
             let start = range.start.saturating_add(offset).min(range.end);
             Source::Message(start..start.saturating_add(length).min(range.end))

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::search::fold;
 use crate::types::UploadId;
 use cutter::Cutter;
-use message::{Scanned, Scanner};
+use message::{PREVIEW_SOURCE_BYTES, Scanned, Scanner};
 use model::limits::MESSAGE_BYTES_MAX;
 pub(crate) use segmenter::SegmentDraft;
 use segmenter::Segmenter;
@@ -45,6 +45,8 @@ pub struct Ingest {
     cutter: Cutter,
     segmenter: Segmenter,
     size: u64,
+    /// The first octets, for the preview.
+    start: Vec<u8>,
 }
 
 impl Default for Ingest {
@@ -56,7 +58,7 @@ impl Default for Ingest {
 impl Ingest {
     /// Nothing has arrived yet.
     pub fn new() -> Self {
-        Self { scanner: Scanner::new(), cutter: Cutter::new(), segmenter: Segmenter::new(), size: 0 }
+        Self { scanner: Scanner::new(), cutter: Cutter::new(), segmenter: Segmenter::new(), size: 0, start: Vec::new() }
     }
 
     /// The next octets, as many as there are.
@@ -69,6 +71,8 @@ impl Ingest {
             return Err(Error::TooBig);
         }
         self.scanner.push(bytes);
+        let start = bytes.get(..PREVIEW_SOURCE_BYTES.saturating_sub(self.start.len())).unwrap_or(bytes);
+        self.start.extend_from_slice(start);
         let mut rest = bytes;
         while !rest.is_empty() {
             let (run, cut) = self.cutter.next(rest);
@@ -99,7 +103,7 @@ impl Ingest {
     /// Of compression only.
     pub fn finish(self) -> Result<Content, Error> {
         let scanned = self.scanner.finish();
-        let derived = Derived::new(&scanned);
+        let derived = Derived::new(&scanned, &self.start);
         let whole = Whole { size: self.size, segments: self.segmenter.finish()?, derived };
         Ok(Content { whole: Arc::new(whole), upload: None })
     }
@@ -148,8 +152,9 @@ pub(crate) struct Derived {
     pub(crate) sent_ms: Option<i64>,
     pub(crate) message_id: Option<String>,
     pub(crate) in_reply_to: Option<String>,
+    pub(crate) references: Option<String>,
     /// Message ids that name the thread, the nearest first.
-    pub(crate) references: Vec<String>,
+    pub(crate) nearest: Vec<String>,
     pub(crate) subject: String,
     pub(crate) from: String,
     pub(crate) to: String,
@@ -160,10 +165,11 @@ pub(crate) struct Derived {
     pub(crate) body: Vec<u8>,
     pub(crate) body_structure: Vec<u8>,
     pub(crate) structure: Vec<u8>,
+    pub(crate) preview: String,
 }
 
 impl Derived {
-    fn new(scanned: &Scanned) -> Self {
+    fn new(scanned: &Scanned, start: &[u8]) -> Self {
         let summary = scanned.summary();
         let nearest = summary.references.iter().rev().chain(&summary.in_reply_to);
         Self {
@@ -171,7 +177,8 @@ impl Derived {
             sent_ms: summary.sent.map(|sent| sent.ms),
             message_id: summary.message_id.clone(),
             in_reply_to: (!summary.in_reply_to.is_empty()).then(|| summary.in_reply_to.join(" ")),
-            references: nearest.cloned().collect(),
+            references: (!summary.references.is_empty()).then(|| summary.references.join(" ")),
+            nearest: nearest.cloned().collect(),
             subject: fold(&summary.subject),
             from: fold(&summary.from),
             to: fold(&summary.to),
@@ -182,6 +189,7 @@ impl Derived {
             body: scanned.body(),
             body_structure: scanned.body_structure(),
             structure: scanned.structure().encode(),
+            preview: message::preview(start, scanned.structure()),
         }
     }
 }

@@ -141,7 +141,7 @@ impl Client {
     pub async fn append(&mut self, session: u64, append: Append, message: &[u8]) -> Answer {
         let size = message.len() as u64;
         let request = self.ask(session, Body::Append(Append { size, ..append })).await;
-        let upload = Upload { data: message.to_vec().into(), last: true };
+        let upload = Upload { data: message.to_vec().into(), last: true, ..Upload::default() };
         self.send(request, session, Body::Upload(upload)).await;
         self.answer(request).await.remove(0)
     }

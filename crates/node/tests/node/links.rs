@@ -18,7 +18,7 @@ async fn a_link_begins_with_hello() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let connect = || Client::connect(world.shards[wire::shard_of(&owner.mailbox, 2)], world.client_tls(Role::Imap));
     let mut client = connect().await.unwrap();
-    client.send(1, 1, Body::List(List {})).await;
+    client.send(1, 1, Body::List(List::default())).await;
     assert_eq!(failure(client.next().await), (1, FailureCode::Forbidden));
     assert!(client.next().await.is_none());
 
@@ -43,16 +43,16 @@ async fn bad_frames_are_answered_and_the_link_lives_on() {
     client.send_bytes(vec![8, 78, 16, 1, 0xaa, 0x01, 5, 1]).await;
     assert_eq!(failure(client.next().await).1, FailureCode::Malformed);
     let mut client = world.session(&owner).await;
-    client.send(0, 1, Body::List(List {})).await;
+    client.send(0, 1, Body::List(List::default())).await;
     assert_eq!(failure(client.next().await), (0, FailureCode::Malformed));
-    client.send(9, 55, Body::List(List {})).await;
+    client.send(9, 55, Body::List(List::default())).await;
     assert_eq!(failure(client.next().await), (9, FailureCode::NoSession));
     // Nothing to cancel, to feed or to close: no answer, or a harmless one.
     client.send(70, 1, Body::Cancel(Cancel {})).await;
     client.send(71, 1, Body::Credit(Credit { bytes: 5 })).await;
-    client.send(72, 1, Body::Upload(Upload { data: vec![1].into(), last: true })).await;
+    client.send(72, 1, Body::Upload(Upload { data: vec![1].into(), last: true, ..Upload::default() })).await;
     client.send(0, 99, Body::Close(Close {})).await;
-    assert!(matches!(client.call(1, Body::List(List {})).await, Answer::Folders(_)));
+    assert!(matches!(client.call(1, Body::List(List::default())).await, Answer::Folders(_)));
     // The same session number twice.
     let opening = owner.opening(&client.welcome.boot_key);
     assert_eq!(client.refused(1, Body::Open(opening)).await, FailureCode::Malformed);
@@ -107,11 +107,11 @@ async fn requests_and_sessions_have_limits() {
     for _ in 0..node::limits::REQUESTS_PER_SESSION_MAX {
         client.ask(1, Body::Append(Append { folder: INBOX.into(), size: 5, ..Append::default() })).await;
     }
-    assert_eq!(client.refused(1, Body::List(List {})).await, FailureCode::Limit);
-    assert!(matches!(client.call(3, Body::List(List {})).await, Answer::Folders(_)));
+    assert_eq!(client.refused(1, Body::List(List::default())).await, FailureCode::Limit);
+    assert!(matches!(client.call(3, Body::List(List::default())).await, Answer::Folders(_)));
     // Each that is cancelled makes room.
     client.send(client_last(&client), 1, Body::Cancel(Cancel {})).await;
-    assert!(client.call(1, Body::List(List {})).await.is_folders());
+    assert!(client.call(1, Body::List(List::default())).await.is_folders());
 }
 
 fn client_last(client: &Client) -> u64 {

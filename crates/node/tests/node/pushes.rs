@@ -64,7 +64,7 @@ async fn changes_come_in_commit_order_and_answers_after_them() {
     for _ in 0..20 {
         let append = Append { folder: INBOX.into(), size: MESSAGE.len() as u64, ..Append::default() };
         let request = one.ask(1, Body::Append(append)).await;
-        let upload = Upload { data: MESSAGE.into(), last: true };
+        let upload = Upload { data: MESSAGE.into(), last: true, ..Upload::default() };
         one.send(request, 1, Body::Upload(upload)).await;
         asked.push(request);
     }

@@ -15,7 +15,7 @@ async fn a_mailbox_is_born_once_and_is_missing_afterwards() {
     assert_eq!(client.refused(1, Body::Open(unborn.clone())).await, FailureCode::Missing);
     client.open(2, &owner).await;
     assert_eq!(*world.births.lock().unwrap(), [owner.mailbox]);
-    let Answer::Folders(folders) = client.call(2, Body::List(List {})).await else { panic!() };
+    let Answer::Folders(folders) = client.call(2, Body::List(List::default())).await else { panic!() };
     let names: Vec<_> = folders.folders.iter().map(|folder| folder.name.as_str()).collect();
     assert_eq!(names, ["Archive", "Drafts", INBOX, "Junk", "Sent", "Trash"]);
     assert!(matches!(client.call(2, Body::Close(Close {})).await, Answer::Done(_)));
@@ -73,9 +73,9 @@ async fn folders_are_made_renamed_subscribed_and_deleted() {
     let mut client = world.session(&owner).await;
     let create =
         |name: &str| Body::Create(Create { name: name.into(), token: vec![7; 16].into(), ..Create::default() });
-    assert!(matches!(client.call(1, create("Lists/rust")).await, Answer::Done(_)));
+    assert!(matches!(client.call(1, create("Lists/rust")).await, Answer::Created(_)));
     // The same token: it was done before, and is not a second folder that exists already.
-    assert!(matches!(client.call(1, create("Lists/rust")).await, Answer::Done(_)));
+    assert!(matches!(client.call(1, create("Lists/rust")).await, Answer::Created(_)));
     let again = Create { name: "Lists/rust".into(), ..Create::default() };
     assert_eq!(client.refused(1, Body::Create(again)).await, FailureCode::FolderExists);
     let bad = Create { name: "a//b".into(), ..Create::default() };
@@ -84,7 +84,7 @@ async fn folders_are_made_renamed_subscribed_and_deleted() {
     assert!(matches!(client.call(1, Body::Rename(rename)).await, Answer::Done(_)));
     let subscribe = Subscribe { name: "Lists/ferris".into(), subscribed: true };
     assert!(matches!(client.call(1, Body::Subscribe(subscribe)).await, Answer::Done(_)));
-    let Answer::Folders(folders) = client.call(1, Body::List(List {})).await else { panic!() };
+    let Answer::Folders(folders) = client.call(1, Body::List(List::default())).await else { panic!() };
     let ferris = folders.folders.iter().find(|folder| folder.name == "Lists/ferris").unwrap();
     assert!(ferris.subscribed && !ferris.no_select);
     assert_eq!(client.refused(1, Body::Delete(Delete { name: "none".into() })).await, FailureCode::NoSuchFolder);

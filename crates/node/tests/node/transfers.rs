@@ -34,7 +34,7 @@ async fn upload(client: &mut crate::client::Client, message: &[u8], token: Vec<u
                 other => return other,
             }
         }
-        let upload = Upload { data: chunk.to_vec().into(), last: chunks.peek().is_none() };
+        let upload = Upload { data: chunk.to_vec().into(), last: chunks.peek().is_none(), ..Upload::default() };
         let frame = ClientFrame { request, session: 1, body: Some(Body::Upload(upload)) };
         let bytes = wire::frame::encode(&frame).unwrap();
         balance -= bytes.len() as i64;
@@ -73,7 +73,8 @@ async fn uploads_that_lie_or_stop_leave_nothing() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let mut client = world.session(&owner).await;
     let append = |size| Append { folder: INBOX.into(), size, ..Append::default() };
-    let data = |octets: usize, last| Body::Upload(Upload { data: vec![b'x'; octets].into(), last });
+    let data =
+        |octets: usize, last| Body::Upload(Upload { data: vec![b'x'; octets].into(), last, ..Upload::default() });
 
     // Too long, too short, to nowhere, too big.
     let request = client.ask(1, Body::Append(append(5))).await;

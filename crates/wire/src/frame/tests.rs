@@ -24,7 +24,11 @@ fn search(search_key: SearchKey) -> ClientFrame {
 
 #[test]
 fn a_frame_round_trips_without_copying_its_data() {
-    let frame = client(client_frame::Body::Upload(Upload { data: Bytes::from(vec![9; CHUNK_BYTES_MAX]), last: true }));
+    let frame = client(client_frame::Body::Upload(Upload {
+        data: Bytes::from(vec![9; CHUNK_BYTES_MAX]),
+        last: true,
+        ..Upload::default()
+    }));
     let bytes = encode(&frame).unwrap();
     let back: ClientFrame = decode(bytes.clone()).unwrap();
     assert_eq!(back, frame);
@@ -57,7 +61,7 @@ fn a_broken_body_is_told_with_the_request() {
 
 #[test]
 fn limits_of_bytes() {
-    let too_much = Upload { data: Bytes::from(vec![0; CHUNK_BYTES_MAX + 1]), last: false };
+    let too_much = Upload { data: Bytes::from(vec![0; CHUNK_BYTES_MAX + 1]), last: false, ..Upload::default() };
     let frame = client(client_frame::Body::Upload(too_much));
     let error = FrameError::DataTooBig { id: ID, bytes: CHUNK_BYTES_MAX + 1 };
     assert_eq!(encode(&frame), Err(error.clone()));

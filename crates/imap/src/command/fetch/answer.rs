@@ -2,7 +2,8 @@
 //!
 //! Invariant: a literal gets exactly the octets that were announced for it, or the connection ends.
 
-use super::Items;
+use super::{Form, Items};
+use crate::codec::object_id::{self, Object};
 use crate::codec::{date, writer};
 use crate::session::Selected;
 use crate::session::answer::{Answer, End, Outcome};
@@ -43,24 +44,33 @@ pub(super) struct Writer<'a> {
     numbers: NumberCursor,
     /// The message that is being written.
     open: Option<Open>,
+    /// A part's transfer encoding is not known.
+    undecoded: bool,
 }
 
 struct Open {
     uid: u32,
     /// Octets that the section at hand still owes.
     owed: u64,
+    /// The section at hand, by its index.
+    section: Option<u32>,
     /// The client does not know of the message: its octets go nowhere.
     unknown: bool,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(items: &'a Items, told: Told) -> Self {
-        Self { items, told, numbers: NumberCursor::default(), open: None }
+        Self { items, told, numbers: NumberCursor::default(), open: None, undecoded: false }
     }
 
     /// Whether an answer has been begun and not ended.
     pub(super) fn is_midway(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Whether something could not be decoded: NIL stands for it.
+    pub(super) fn is_undecoded(&self) -> bool {
+        self.undecoded
     }
 
     /// Nothing more comes.
@@ -84,7 +94,9 @@ impl<'a> Writer<'a> {
         let mut sections = message.sections.as_slice();
         match (&mut self.open, message.continues) {
             (Some(open), true) if open.uid == message.uid => {
-                if let Some((first, rest)) = sections.split_first() {
+                if let Some((first, rest)) = sections.split_first()
+                    && open.section == Some(first.index)
+                {
                     open.piece(first, connection).await?;
                     sections = rest;
                 }
@@ -94,6 +106,7 @@ impl<'a> Writer<'a> {
         }
         let Some(open) = &mut self.open else { return Err(End::Broken) };
         for section in sections {
+            self.undecoded |= section.unknown_encoding;
             open.section(self.items, section, connection).await?;
         }
         if !message.unfinished {
@@ -113,7 +126,7 @@ impl<'a> Writer<'a> {
         let uid = Uid::new(message.uid);
         let number = uid.and_then(|uid| self.numbers.number(view.uids(), uid));
         let (Some(uid), Some(number)) = (uid, number) else {
-            return Open { uid: message.uid, owed: 0, unknown: true };
+            return Open { uid: message.uid, owed: 0, section: None, unknown: true };
         };
         out.extend_from_slice(b"* ");
         writer::number(out, number as u64);
@@ -141,7 +154,30 @@ impl<'a> Writer<'a> {
             writer::word(out, start, name);
             out.extend_from_slice(bytes);
         }
-        Open { uid: message.uid, owed: 0, unknown: false }
+        self.extras(message, out, start);
+        Open { uid: message.uid, owed: 0, section: None, unknown: false }
+    }
+
+    /// What later RFCs have added to the simple items.
+    fn extras(&self, message: &FetchedMessage, out: &mut Vec<u8>, start: usize) {
+        if self.items.has(FetchItem::EmailId) {
+            writer::word(out, start, "EMAILID (");
+            object_id::write(out, Object::Email, message.email_id);
+            out.push(b')');
+        }
+        if self.items.has(FetchItem::ThreadId) {
+            writer::word(out, start, "THREADID (");
+            object_id::write(out, Object::Thread, message.thread_id);
+            out.push(b')');
+        }
+        if self.items.has(FetchItem::SaveDate) {
+            writer::word(out, start, "SAVEDATE ");
+            date::write_date_time(out, message.save_date_ms);
+        }
+        if self.items.has(FetchItem::Preview) {
+            writer::word(out, start, "PREVIEW ");
+            writer::string(out, message.preview.as_bytes());
+        }
     }
 
     /// FLAGS and MODSEQ: when asked for, and FLAGS when this FETCH set \Seen (RFC 3501 §6.4.5). A change that is told this
@@ -170,6 +206,7 @@ impl Open {
         if self.owed != 0 {
             return Err(End::Broken);
         }
+        self.section = Some(data.index);
         if self.unknown {
             return Ok(());
         }
@@ -178,11 +215,19 @@ impl Open {
             out.push(b' ');
         }
         section.write_name(out);
-        if data.missing {
-            out.extend_from_slice(b" NIL");
+        if data.missing || data.unknown_encoding {
+            out.extend_from_slice(if section.form == Form::BinarySize { b" 0" } else { b" NIL" });
             return Ok(());
         }
         out.push(b' ');
+        if section.form == Form::BinarySize {
+            writer::number(out, data.total);
+            return Ok(());
+        }
+        if data.holds_nul {
+            // RFC 3516 §4.3: what has NUL in it is a literal8.
+            out.push(b'~');
+        }
         writer::literal_head(out, data.total);
         self.owed = data.total;
         self.piece(data, connection).await

@@ -5,6 +5,9 @@ use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::limits::FETCH_ITEMS_MAX;
 use wire::session::FetchItem;
 
+/// Modifiers of one PREVIEW: there is one to name.
+const PREVIEW_MODIFIERS_MAX: usize = 4;
+
 /// What is wanted of each message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Items {
@@ -82,9 +85,30 @@ impl Items {
             b"ENVELOPE" => FetchItem::Envelope,
             b"BODY" => FetchItem::Body,
             b"BODYSTRUCTURE" => FetchItem::BodyStructure,
+            b"EMAILID" => FetchItem::EmailId,
+            b"THREADID" => FetchItem::ThreadId,
+            b"SAVEDATE" => FetchItem::SaveDate,
+            b"PREVIEW" => {
+                lazy(cursor)?;
+                FetchItem::Preview
+            }
             _ => return Err(Malformed("There is no such FETCH item")),
         };
         self.want(item);
         Ok(())
     }
+}
+
+/// The modifiers of PREVIEW (RFC 8970 §4). Previews are made when a message is stored, so that LAZY asks for no less.
+fn lazy(cursor: &mut Cursor<'_>) -> Parsed<()> {
+    let mut ahead = cursor.clone();
+    if !ahead.take(b' ') || ahead.peek() != Some(b'(') {
+        return Ok(());
+    }
+    let modifiers = ahead.list(PREVIEW_MODIFIERS_MAX, Cursor::atom)?;
+    if modifiers.is_empty() || modifiers.iter().any(|modifier| !modifier.eq_ignore_ascii_case("LAZY")) {
+        return Err(Malformed("The only modifier of PREVIEW is LAZY"));
+    }
+    *cursor = ahead;
+    Ok(())
 }

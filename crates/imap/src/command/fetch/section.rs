@@ -18,6 +18,22 @@ pub enum Form {
     Rfc822Header,
     /// `RFC822.TEXT`: `BODY[TEXT]`.
     Rfc822Text,
+    /// `BINARY[…]` (RFC 3516 §4.2)
+    Binary,
+    /// `BINARY.PEEK[…]`, answered as `BINARY[…]`.
+    BinaryPeek,
+    /// `BINARY.SIZE[…]`
+    BinarySize,
+}
+
+impl Form {
+    /// Whether the part is wanted without its transfer encoding.
+    pub fn is_binary(self) -> bool {
+        match self {
+            Self::Binary | Self::BinaryPeek | Self::BinarySize => true,
+            Self::Body | Self::Peek | Self::Rfc822 | Self::Rfc822Header | Self::Rfc822Text => false,
+        }
+    }
 }
 
 /// What of the part.
@@ -63,13 +79,17 @@ impl Section {
             b"RFC822.TEXT" => return Ok(whole(Form::Rfc822Text, Kind::Text)),
             b"BODY" if cursor.peek() == Some(b'[') => Form::Body,
             b"BODY.PEEK" => Form::Peek,
+            b"BINARY" => Form::Binary,
+            b"BINARY.PEEK" => Form::BinaryPeek,
+            b"BINARY.SIZE" => Form::BinarySize,
             _ => return Ok(None),
         };
         cursor.expect(b'[', "Expected a section in brackets")?;
         let part = part(cursor)?;
-        let kind = if cursor.peek() == Some(b']') { Kind::All } else { kind(cursor, &part)? };
+        let whole = form.is_binary() || cursor.peek() == Some(b']');
+        let kind = if whole { Kind::All } else { kind(cursor, &part)? };
         cursor.expect(b']', "Expected the closing bracket of a section")?;
-        let partial = if cursor.take(b'<') {
+        let partial = if form != Form::BinarySize && cursor.take(b'<') {
             let offset = cursor.number64()?;
             cursor.expect(b'.', "A partial has the form <offset.length>")?;
             let length = cursor.number64()?;
@@ -87,14 +107,16 @@ impl Section {
     /// Whether fetching it sets \Seen.
     pub fn marks_seen(&self) -> bool {
         match self.form {
-            Form::Body | Form::Rfc822 | Form::Rfc822Text => true,
-            Form::Peek | Form::Rfc822Header => false,
+            Form::Body | Form::Rfc822 | Form::Rfc822Text | Form::Binary => true,
+            Form::Peek | Form::Rfc822Header | Form::BinaryPeek | Form::BinarySize => false,
         }
     }
 
     /// As the node is asked for it.
     pub fn wire(&self) -> SectionWanted {
         let (kind, fields) = match &self.kind {
+            Kind::All if self.form == Form::BinarySize => (SectionKind::BinarySize, Vec::new()),
+            Kind::All if self.form.is_binary() => (SectionKind::Binary, Vec::new()),
             Kind::All => (SectionKind::All, Vec::new()),
             Kind::Header => (SectionKind::Header, Vec::new()),
             Kind::Fields { not: false, names } => (SectionKind::Fields, names.clone()),
@@ -116,12 +138,13 @@ impl Section {
     /// The name in the answer: without PEEK and the partial's length (RFC 3501 §7.4.2).
     pub fn write_name(&self, out: &mut Vec<u8>) {
         match self.form {
-            Form::Body | Form::Peek => {}
+            Form::Body | Form::Peek => out.extend_from_slice(b"BODY["),
+            Form::Binary | Form::BinaryPeek => out.extend_from_slice(b"BINARY["),
+            Form::BinarySize => out.extend_from_slice(b"BINARY.SIZE["),
             Form::Rfc822 => return out.extend_from_slice(b"RFC822"),
             Form::Rfc822Header => return out.extend_from_slice(b"RFC822.HEADER"),
             Form::Rfc822Text => return out.extend_from_slice(b"RFC822.TEXT"),
         }
-        out.extend_from_slice(b"BODY[");
         for (at, number) in self.part.iter().enumerate() {
             if at > 0 {
                 out.push(b'.');

@@ -20,7 +20,7 @@ fn view() -> View {
 }
 
 fn section(index: u32, total: u64, data: &'static [u8]) -> SectionData {
-    SectionData { index, total, data: data.into(), missing: false }
+    SectionData { index, total, data: data.into(), missing: false, ..SectionData::default() }
 }
 
 /// What a client hears of these records; an error is the end of the connection.
