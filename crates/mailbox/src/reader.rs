@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::schema::MAILBOX;
 use crate::types::{Appended, Counts, FolderId, FolderStatus, Folders, SelectState, Since, TokenAnswer};
 use crate::{select, tokens, writer};
-use model::{DeliveryId, FolderName, MailboxId, ModSeq, Token};
+use model::{DeliveryId, FolderName, MailboxId, ModSeq, Token, UidSet};
 use rusqlite::Connection;
 use std::cell::RefCell;
 use std::path::Path;
@@ -68,6 +68,14 @@ impl Reader {
     /// [`Error::NoSuchFolder`].
     pub fn changes_since(&self, folder: FolderId, since: ModSeq) -> Result<Since, Error> {
         self.snapshot(|connection| select::changes_since(connection, folder, since))
+    }
+
+    /// UIDs that vanished after a MODSEQ, alone (RFC 7162 §3.2.5.1).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchFolder`].
+    pub fn vanished_since(&self, folder: FolderId, since: ModSeq) -> Result<UidSet, Error> {
+        self.snapshot(|connection| select::vanished(connection, folder, since))
     }
 
     /// Whether the delivery was committed.

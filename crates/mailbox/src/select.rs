@@ -150,6 +150,11 @@ pub(crate) fn changes_since(connection: &Connection, folder: FolderId, since: Mo
     Ok(Since { changed, vanished: vanished_since(connection, &state, since)? })
 }
 
+/// What vanished after `since`.
+pub(crate) fn vanished(connection: &Connection, folder: FolderId, since: ModSeq) -> Result<UidSet, Error> {
+    vanished_since(connection, &FolderState::load(connection, folder.into())?, since)
+}
+
 /// Below the floor the record is gone: every UID that is not there now is named (RFC 7162 §3.2.5.1 allows the superset).
 fn vanished_since(connection: &Connection, state: &FolderState, since: ModSeq) -> Result<UidSet, Error> {
     if since < state.vanished_floor {

@@ -295,6 +295,12 @@ impl Core {
         let _turn = self.client.shared().reopening.acquire().await;
         // The file was made when the session was first opened: if it is missing now, it is missing.
         let attached = self.open_on(connection, false).await?;
+        let watches = self.tracker.events().is_on();
+        if watches {
+            attached.ask(Ask::Watch(wire::session::Watch { on: true }), None).await?;
+            self.tracker.events().lose();
+            self.tracker.wake();
+        }
         // What was missed since becomes changes, in the tracker.
         let Some(select) = self.tracker.resume() else { return Ok(attached) };
         match attached.ask(Ask::Select(select), Some(SelectFor::Resume)).await {

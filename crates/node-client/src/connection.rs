@@ -162,6 +162,14 @@ impl Connection {
         match body {
             None => Ok(()),
             Some(Body::Changes(changes)) => self.push(session, changes, octets),
+            Some(Body::FolderChanged(changed)) => {
+                let tracker = self.table().sessions.get(&session).cloned();
+                if let Some(tracker) = tracker {
+                    tracker.events().push(&changed);
+                    tracker.wake();
+                }
+                Ok(())
+            }
             Some(Body::KeyWanted(wanted)) => {
                 let offer = wanted.mailbox_id.parse().ok();
                 let offer = offer.and_then(|mailbox| keys.offer(&mailbox, &self.node, &self.welcome.boot_key));

@@ -26,6 +26,7 @@ mod search;
 mod session;
 mod track;
 mod upload;
+mod watch;
 
 pub use client::{NodeClient, Opening};
 pub use dial::{Dial, Io, Locate, LocateError, TlsDial};

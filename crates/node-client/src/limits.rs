@@ -34,3 +34,5 @@ pub const UPLOAD_FRAME_BYTES: usize = 64 * 1024;
 pub const REPLAY_BYTES_MAX: usize = 256 * 1024;
 /// Sessions that are opened again at once after a break: each costs the node a file to open.
 pub const REOPENS_AT_ONCE: usize = 32;
+/// Folders with events that wait for a session that watches; beyond it the session looks at all of them.
+pub const WATCHED_FOLDERS_MAX: usize = 10_000;

@@ -89,6 +89,16 @@ pub(crate) fn copied(frames: Frames<'_>) -> Result<Copied, ClientError> {
     all.filter(|all| all.from.len() == all.to.len()).ok_or(NOTHING)
 }
 
+/// What vanished.
+pub(crate) fn vanished(frames: Frames<'_>) -> Result<UidSet, ClientError> {
+    let mut uids = Runs::default();
+    for frame in frames {
+        let Body::Vanished(some) = frame else { return Err(UNEXPECTED) };
+        uids.add(some.uids.as_ref())?;
+    }
+    Ok(uids.0)
+}
+
 /// EXPUNGE.
 pub(crate) fn expunged(frames: Frames<'_>) -> Result<Expunged, ClientError> {
     let (mut uids, mut highest_modseq) = (Runs::default(), 0);

@@ -8,6 +8,8 @@ use crate::search::SearchStream;
 use crate::track::SelectFor;
 use crate::upload::Upload;
 use bytes::Bytes;
+use model::UidSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
 use wire::session::client_frame::Body as Ask;
@@ -15,6 +17,7 @@ use wire::session::{
     Append, Changes, Copied, Copy, Create, Delete, Expunge, Expunged, Fetch, FolderStatus, Folders, List, Rename,
     Search, Select, Selected, Status, Store, Stored, Subscribe, Unselect,
 };
+use wire::session::{VanishedSince, Watch};
 
 /// An open session. Clones are the same session; dropping the last one closes it at the node.
 ///
@@ -121,6 +124,31 @@ impl Session {
         self.core().tracker.unselected();
         self.done(Ask::Unselect(Unselect {})).await
     }
+    /// UIDs that left a folder after a MODSEQ (RFC 7162 §3.2.5.1).
+    ///
+    /// # Errors
+    /// See [`Session`].
+    pub async fn vanished_since(&self, since: VanishedSince) -> Result<UidSet, ClientError> {
+        let frames = self.core().call(Ask::VanishedSince(since), true).await?;
+        merge::vanished(&mut frames.into_iter())
+    }
+
+    /// Begins or ends the watch on all folders: [`Session::take_folder_events`] tells of them. It is begun anew over a
+    /// broken link; what was missed is one [`wire::session::FolderEvent::Lost`].
+    ///
+    /// # Errors
+    /// See [`Session`].
+    pub async fn watch(&self, on: bool) -> Result<(), ClientError> {
+        self.core().tracker.events().watch(on);
+        self.done(Ask::Watch(Watch { on })).await
+    }
+
+    /// Takes what happened to folders while they are watched: sums of [`wire::session::FolderEvent`] bits by folder, 0 for
+    /// what concerns no single one.
+    pub fn take_folder_events(&self) -> BTreeMap<u64, u32> {
+        self.core().tracker.events().take()
+    }
+
 
     /// Reads messages. After a broken link the stream goes on where it stopped, also within a message.
     ///

@@ -5,6 +5,7 @@
 
 use crate::ClientError;
 use crate::limits::PUSH_BYTES_MAX;
+use crate::watch::Events;
 use model::{Uid, UidSet};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -50,6 +51,7 @@ struct State {
 #[derive(Default)]
 pub(crate) struct Tracker {
     state: Mutex<State>,
+    events: Mutex<Events>,
     wake: Notify,
 }
 
@@ -140,7 +142,7 @@ impl Tracker {
             tokio::pin!(woken);
             // Enabled before the test, so that no wake-up falls between.
             woken.as_mut().enable();
-            if !self.state().waiting.is_empty() {
+            if !self.state().waiting.is_empty() || !self.events().is_empty() {
                 return;
             }
             woken.await;
@@ -152,6 +154,16 @@ impl Tracker {
         let mut state = self.state();
         state.octets = 0;
         std::mem::take(&mut state.waiting).into()
+    }
+
+    /// The watch on other folders. After what may be waited for, [`Tracker::wake`] is due.
+    pub(crate) fn events(&self) -> MutexGuard<'_, Events> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something came for whoever waits in [`Tracker::changed`].
+    pub(crate) fn wake(&self) {
+        self.wake.notify_waiters();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -2,6 +2,7 @@
 
 use crate::answer;
 use crate::fault::Fault;
+use crate::push;
 use crate::session::Call;
 use mailbox::{TokenAnswer, Tx};
 use model::Token;
@@ -61,6 +62,7 @@ pub async fn status(call: &Call, status: Status) -> Result<(), Fault> {
 
 /// Runs what may be asked for again after a broken link: with a token that is known it was done before.
 fn once(
+    push::tell_event(&usage.resident().views.borrow(), 0, wire::session::FolderEvent::Subscriptions);
     tx: &mut Tx<'_>,
     token: Option<Token>,
     run: impl FnOnce(&mut Tx<'_>) -> Result<(), mailbox::Error>,

@@ -10,8 +10,8 @@ use mailbox::{Change, FlagState, FolderId};
 use model::{ModSeq, UidSet};
 use std::rc::Rc;
 use wire::convert::uid_runs;
-use wire::session::Changes;
 use wire::session::server_frame::Body;
+use wire::session::{Changes, FolderChanged, FolderEvent};
 
 /// Folders that some session has selected for writing.
 pub fn watched(views: &[Rc<View>]) -> Vec<FolderId> {
@@ -30,6 +30,7 @@ fn claims(view: &View) -> Option<FolderId> {
 /// Tells every session that looks at it of one change. `recent`: what was claimed in the same commit, by folder; it belongs
 /// to the first session that can have it (RFC 3501 §2.3.2).
 pub fn tell(views: &[Rc<View>], change: &Change, origin: Origin, recent: &[(FolderId, UidSet)]) {
+    tell_watchers(views, change);
     match change {
         Change::Appended { folder, messages, modseq } => {
             let first = views.iter().find(|view| claims(view) == Some(*folder)).map(|view| view.key);
@@ -61,6 +62,34 @@ pub fn tell(views: &[Rc<View>], change: &Change, origin: Origin, recent: &[(Fold
             }
         }
         Change::FolderCreated { .. } | Change::FolderRenamed { .. } => {}
+    }
+}
+
+/// Tells every session that watches that something changed, and what kind of thing.
+fn tell_watchers(views: &[Rc<View>], change: &Change) {
+    let (folder, event) = match change {
+        Change::Appended { folder, .. } => (folder.get(), FolderEvent::Came),
+        Change::Flags { folder, .. } => (folder.get(), FolderEvent::Flags),
+        Change::Vanished { folder, .. } => (folder.get(), FolderEvent::Vanished),
+        Change::FolderCreated { .. } | Change::FolderDeleted { .. } | Change::FolderRenamed { .. } => {
+            (0, FolderEvent::Names)
+        }
+    };
+    tell_event(views, folder, event);
+}
+
+/// Tells every session that watches of one event. One that did not keep up is told so, and no more until it begins anew.
+pub fn tell_event(views: &[Rc<View>], folder: u64, event: FolderEvent) {
+    for view in views.iter().filter(|view| view.watches.get()) {
+        let address = Address { request: 0, session: view.session };
+        let frame = |folder, event| {
+            let changed = FolderChanged { folder, events: event as u32 };
+            address.frame(Body::FolderChanged(changed), false)
+        };
+        if !view.outbox.push(frame(folder, event), &view.meter) {
+            view.watches.set(false);
+            view.outbox.put(frame(0, FolderEvent::Lost));
+        }
     }
 }
 

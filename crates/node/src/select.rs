@@ -7,11 +7,11 @@ use crate::answer;
 use crate::fault::Fault;
 use crate::session::Call;
 use crate::view::Selection;
-use mailbox::{SelectState, Since};
+use mailbox::{FolderId, SelectState, Since};
 use model::{Uid, UidSet};
 use wire::convert::{folder_name, modseq};
 use wire::session::server_frame::Body;
-use wire::session::{Changes, Done, Select};
+use wire::session::{Changes, Done, Select, VanishedSince, Watch};
 
 /// Frames of one answer that are put on the link at once; a longer answer flows as the link takes it.
 const FRAMES_AT_ONCE: usize = 16;
@@ -81,6 +81,22 @@ fn has_recent(state: &SelectState) -> bool {
 fn unclaimed(state: &SelectState) -> UidSet {
     let last = Uid::new(state.uid_next.get().saturating_sub(1));
     last.map_or_else(UidSet::new, |last| UidSet::range(state.recent_from, last).intersection(&state.uids))
+}
+
+/// What left a folder since.
+pub async fn vanished_since(call: &Call, since: VanishedSince) -> Result<(), Fault> {
+    let (folder, since) = (FolderId::new(since.folder), modseq(since.modseq)?);
+    let vanished = call.enter().await?.read(|reader| reader.vanished_since(folder, since))?;
+    call.answer(answer::vanished(&vanished)).await;
+    Ok(())
+}
+
+/// Begins or ends the watch on all folders. The mailbox is opened, so that a wrong key is noticed here and now.
+pub async fn watch(call: &Call, watch: Watch) -> Result<(), Fault> {
+    call.enter().await?;
+    call.session.view.watches.set(watch.on);
+    call.send(Body::Done(Done {}), true);
+    Ok(())
 }
 
 /// UNSELECT, also for CLOSE: what CLOSE expunges is a request of its own.

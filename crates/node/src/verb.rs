@@ -45,6 +45,8 @@ async fn plain(call: &Call, body: Body) -> Result<(), Fault> {
         Body::Copy(copy) => change::copy(call, copy).await,
         Body::Expunge(expunge) => change::expunge(call, expunge).await,
         Body::Search(search) => search::search(call, search).await,
+        Body::VanishedSince(since) => select::vanished_since(call, since).await,
+        Body::Watch(watch) => select::watch(call, watch).await,
         Body::AppendStatus(status) => upload::status(call, status).await,
         // The link takes these itself, or gives them what they are fed with.
         Body::Hello(_)

@@ -3,7 +3,7 @@
 use crate::outbox::{Outbox, PushMeter};
 use mailbox::FolderId;
 use model::{ModSeq, UidSet};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// The folder that a session has selected.
@@ -32,12 +32,21 @@ pub struct View {
     pub meter: Rc<PushMeter>,
     /// What it has selected.
     pub selection: RefCell<Option<Selection>>,
+    /// It is told of every folder's changes.
+    pub watches: Cell<bool>,
 }
 
 impl View {
     /// A session that has nothing selected.
     pub fn new(key: u64, session: u64, outbox: Rc<Outbox>) -> Rc<Self> {
-        Rc::new(Self { key, session, outbox, meter: Rc::default(), selection: RefCell::new(None) })
+        Rc::new(Self {
+            key,
+            session,
+            outbox,
+            meter: Rc::default(),
+            selection: RefCell::new(None),
+            watches: Cell::new(false),
+        })
     }
 
     /// Whether it may not write to the folder because it examines it.

@@ -152,6 +152,8 @@ impl Frame for ClientFrame {
             | Body::Expunge(_)
             | Body::Append(_)
             | Body::AppendStatus(_) => Ok(()),
+            | Body::VanishedSince(_)
+            | Body::Watch(_) => Ok(()),
         }
     }
 }
@@ -174,6 +176,8 @@ impl Frame for ServerFrame {
             | Body::Opened(_)
             | Body::Done(_)
             | Body::Failure(_)
+            | Body::FolderChanged(_)
+            | Body::Vanished(_)
             | Body::Credit(_)
             | Body::Changes(_)
             | Body::KeyWanted(_)
