@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use std::collections::BTreeMap;
 
 /// Each query answers a row for what is wrong.
-const RULES: [(&str, &str); 6] = [
+const RULES: [(&str, &str); 7] = [
     (
         "a folder's counters differ from its messages",
         "SELECT f.id FROM folder f LEFT JOIN message m ON m.folder = f.id GROUP BY f.id \
@@ -32,6 +32,12 @@ const RULES: [(&str, &str); 6] = [
         "an email without messages is not marked as garbage",
         "SELECT 1 FROM email e WHERE NOT EXISTS (SELECT 1 FROM message m WHERE m.email = e.id) \
          AND NOT EXISTS (SELECT 1 FROM garbage g WHERE g.email = e.id)",
+    ),
+    (
+        "the text index has other emails than it says",
+        "SELECT id FROM email WHERE id <= (SELECT indexed_to FROM mailbox) EXCEPT SELECT id FROM text_index_docsize \
+         UNION ALL SELECT id FROM (SELECT id FROM text_index_docsize EXCEPT SELECT id FROM email \
+         WHERE id <= (SELECT indexed_to FROM mailbox))",
     ),
 ];
 

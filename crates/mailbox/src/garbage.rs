@@ -81,6 +81,7 @@ impl Collector<'_> {
             .prepare_cached("DELETE FROM email WHERE id = ?1 RETURNING segments")?
             .query_row([email], |row| row.get(0))
             .optional()?;
+        crate::index::forget(self.connection, email)?;
         for segment in decode_segments(&segments.unwrap_or_default())? {
             let left: Option<i64> = self
                 .connection

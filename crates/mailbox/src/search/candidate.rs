@@ -1,18 +1,17 @@
 //! One message under test: loads what a test asks for when it is asked for, and no earlier.
 
+use super::filter::Filters;
 use super::fold::fold;
+use super::pattern::{Pattern, Place};
 use super::program::{Column, Test};
-use crate::content::{ChunkCache, Segment, decode_segments};
+use super::texts::Texts;
+use super::{NARROW_COST, READ_COST, WIDE_COST};
+use crate::content::ChunkCache;
 use crate::error::Error;
 use crate::row::{modseq, octets, uid};
-use message::{Kind, Part, Structure};
-use model::limits::HEADER_BYTES_MAX;
 use model::{Flags, ModSeq, Uid};
 use rusqlite::{Connection, Row};
-use std::ops::Range;
 
-/// Octets of one text part that a search reads: bounds its memory; nobody writes more.
-const SEARCHED_PART_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What the narrow row says.
@@ -22,13 +21,14 @@ pub(crate) struct Narrow {
     flags: Flags,
     keywords: Vec<u8>,
     internal_ms: i64,
+    saved_ms: i64,
     size: u64,
     email: i64,
 }
 
 impl Narrow {
     /// The columns that [`Narrow::from_row`] reads.
-    pub(crate) const COLUMNS: &str = "uid, modseq, flags, keywords, internal_ms, size, email";
+    pub(crate) const COLUMNS: &str = "uid, modseq, flags, keywords, internal_ms, size, email, saved_ms";
 
     pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -39,33 +39,56 @@ impl Narrow {
             internal_ms: row.get(4)?,
             size: row.get::<_, i64>(5)? as u64,
             email: row.get(6)?,
+            saved_ms: row.get(7)?,
         })
     }
 }
 
 /// What the email row says that searches ask for.
 struct Wide {
+    thread: i64,
     sent_day: Option<i32>,
     columns: [Option<String>; 7],
-    segments: Vec<Segment>,
 }
 
 /// One message under test.
 pub(crate) struct Candidate<'r> {
     connection: &'r Connection,
     chunk: &'r mut ChunkCache,
+    filters: &'r mut Filters,
     narrow: &'r Narrow,
     wide: Option<Wide>,
-    structure: Option<Structure>,
+    texts: Option<Texts<'r>>,
 }
 
 impl<'r> Candidate<'r> {
-    pub(crate) fn new(connection: &'r Connection, chunk: &'r mut ChunkCache, narrow: &'r Narrow) -> Self {
-        Self { connection, chunk, narrow, wide: None, structure: None }
+    pub(crate) fn new(
+        connection: &'r Connection,
+        chunk: &'r mut ChunkCache,
+        filters: &'r mut Filters,
+        narrow: &'r Narrow,
+    ) -> Self {
+        Self { connection, chunk, filters, narrow, wide: None, texts: None }
+    }
+
+    /// What looking at it cost.
+    pub(crate) fn cost(&self) -> usize {
+        if self.texts.is_some() {
+            READ_COST
+        } else if self.wide.is_some() {
+            WIDE_COST
+        } else {
+            NARROW_COST
+        }
     }
 
     /// Whether the test holds. Recursion is bounded by `SEARCH_DEPTH_MAX`.
     pub(crate) fn passes(&mut self, test: &Test) -> Result<bool, Error> {
+        if let Some(text) = test.text()
+            && !self.filters.may_contain(self.connection, self.narrow.email, text)?
+        {
+            return Ok(false);
+        }
         Ok(match test {
             Test::All(tests) => {
                 for test in tests {
@@ -99,8 +122,14 @@ impl<'r> Candidate<'r> {
                 self.wide()?.columns[*column as usize].as_ref().is_some_and(|value| value.contains(text))
             }
             Test::Field { name, value } => self.field_contains(name, value)?,
-            Test::Body(text) => self.body_contains(text)?,
-            Test::Text(text) => self.header_contains(text)? || self.body_contains(text)?,
+            Test::Body(text) => self.body_passes(&|body| fold(body).contains(text))?,
+            Test::Text(text) => self.text_passes(&|part| fold(part).contains(text))?,
+            Test::ReceivedFrom(ms) => self.narrow.internal_ms >= *ms,
+            Test::ReceivedUntil(ms) => self.narrow.internal_ms <= *ms,
+            Test::SavedDate(relation, day) => relation.holds(self.narrow.saved_ms.div_euclid(DAY_MS), *day),
+            Test::Email(email) => self.narrow.email as u64 == *email,
+            Test::Thread(thread) => self.wide()?.thread as u64 == *thread,
+            Test::Matches(place, pattern) => self.matches(place, pattern)?,
         })
     }
 
@@ -108,86 +137,58 @@ impl<'r> Candidate<'r> {
         if self.wide.is_none() {
             // In the order of `Column`.
             let mut statement = self.connection.prepare_cached(
-                "SELECT subject, \"from\", \"to\", cc, bcc, message_id, in_reply_to, sent_day, segments FROM email WHERE id = ?1",
+                "SELECT subject, \"from\", \"to\", cc, bcc, message_id, in_reply_to, sent_day, thread FROM email WHERE id = ?1",
             )?;
-            let (mut columns, sent_day, segments) = statement.query_row([self.narrow.email], |row| {
+            let (mut columns, sent_day, thread) = statement.query_row([self.narrow.email], |row| {
                 let mut columns: [Option<String>; 7] = Default::default();
                 for (at, column) in columns.iter_mut().enumerate() {
                     *column = row.get(at)?;
                 }
-                Ok((columns, row.get(7)?, row.get::<_, Vec<u8>>(8)?))
+                Ok((columns, row.get(7)?, row.get(8)?))
             })?;
             // Message ids are kept as they were written.
             for column in [Column::MessageId, Column::InReplyTo] {
                 let slot = &mut columns[column as usize];
                 *slot = slot.as_deref().map(fold);
             }
-            self.wide = Some(Wide { sent_day, columns, segments: decode_segments(&segments)? });
+            self.wide = Some(Wide { thread, sent_day, columns });
         }
         self.wide.as_ref().ok_or_else(|| Error::damaged("an email row is missing"))
     }
 
-    fn structure(&mut self) -> Result<Structure, Error> {
-        if let Some(structure) = &self.structure {
-            return Ok(structure.clone());
-        }
-        let structure = self
-            .connection
-            .prepare_cached("SELECT structure FROM email WHERE id = ?1")?
-            .query_row([self.narrow.email], |row| Ok(Structure::decode(octets(row, 0)?)))?
-            .map_err(|error| Error::damaged(error.to_string()))?;
-        self.structure = Some(structure.clone());
-        Ok(structure)
+    fn texts(&mut self) -> Result<(&Texts<'r>, &mut ChunkCache), Error> {
+        let texts = match self.texts.take() {
+            Some(texts) => texts,
+            None => Texts::load(self.connection, self.narrow.email)?,
+        };
+        Ok((self.texts.insert(texts), self.chunk))
     }
 
-    fn octets(&mut self, range: Range<u64>) -> Result<Vec<u8>, Error> {
-        self.wide()?;
-        let Some(wide) = &self.wide else { return Ok(Vec::new()) };
-        let mut out = Vec::new();
-        self.chunk.read(self.connection, &wide.segments, range, &mut out)?;
-        Ok(out)
-    }
-
-    fn header(&mut self, header: &Range<u64>) -> Result<Vec<u8>, Error> {
-        self.octets(header.start..header.end.min(header.start + HEADER_BYTES_MAX as u64))
-    }
-
-    fn top_header(&mut self) -> Result<Vec<u8>, Error> {
-        let top = self.structure()?.parts().first().map(|part| part.header.clone());
-        top.map_or(Ok(Vec::new()), |range| self.header(&range))
+    /// The values of the top header's fields of this name, decoded.
+    fn field_values(&mut self, name: &str) -> Result<Vec<String>, Error> {
+        let (texts, chunk) = self.texts()?;
+        Ok(message::text::field_values(&texts.top_header(chunk)?, name))
     }
 
     fn field_contains(&mut self, name: &str, value: &str) -> Result<bool, Error> {
-        let header = self.top_header()?;
-        Ok(message::text::field_values(&header, name).iter().any(|field| fold(field).contains(value)))
+        Ok(self.field_values(name)?.iter().any(|field| fold(field).contains(value)))
     }
 
-    fn header_contains(&mut self, text: &str) -> Result<bool, Error> {
-        let header = self.top_header()?;
-        Ok(fold(&message::text::decoded_header(&header)).contains(text))
+    fn body_passes(&mut self, passes: &dyn Fn(&str) -> bool) -> Result<bool, Error> {
+        let (texts, chunk) = self.texts()?;
+        texts.any_of_body(chunk, passes)
     }
 
-    fn body_contains(&mut self, text: &str) -> Result<bool, Error> {
-        for part in self.structure()?.parts() {
-            if self.part_contains(part, text)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    fn text_passes(&mut self, passes: &dyn Fn(&str) -> bool) -> Result<bool, Error> {
+        let (texts, chunk) = self.texts()?;
+        Ok(passes(&texts.header(chunk)?) || texts.any_of_body(chunk, passes)?)
     }
 
-    /// Text of a text part; of a message within the message its header too, which is part of the outer body.
-    fn part_contains(&mut self, part: &Part, text: &str) -> Result<bool, Error> {
-        if let Some(embedded) = &part.embedded {
-            let header = self.header(&embedded.header)?;
-            return Ok(fold(&message::text::decoded_header(&header)).contains(text));
+    fn matches(&mut self, place: &Place, pattern: &Pattern) -> Result<bool, Error> {
+        match place {
+            Place::Field(name) => Ok(self.field_values(name)?.iter().any(|field| pattern.is_in(field))),
+            Place::Body => self.body_passes(&|text| pattern.is_in(text)),
+            Place::Text => self.text_passes(&|text| pattern.is_in(text)),
         }
-        let Kind::Leaf(leaf) = &part.kind else { return Ok(false) };
-        if leaf.text.is_none() {
-            return Ok(false);
-        }
-        let end = part.body.end.min(part.body.start + SEARCHED_PART_BYTES_MAX);
-        let raw = self.octets(part.body.start..end)?;
-        Ok(fold(&message::text::body_text(&raw, part)).contains(text))
     }
 }

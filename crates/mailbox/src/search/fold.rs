@@ -12,6 +12,24 @@ pub(crate) fn fold(text: &str) -> String {
     text.nfkd().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c }).collect()
 }
 
+/// `i;unicode-casemap` (RFC 5051 §2): title case where that is one character, then compatibility decomposition. What SORT
+/// orders by; for equality it agrees with [`fold`].
+pub(crate) fn casemap(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_uppercase();
+    }
+    text.chars().map(upper).nfkd().collect()
+}
+
+/// The one character that stands for this one in upper case, or itself.
+fn upper(c: char) -> char {
+    let mut upper = c.to_uppercase();
+    match (upper.next(), upper.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

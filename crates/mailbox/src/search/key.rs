@@ -1,5 +1,6 @@
 //! What SEARCH asks for; mirrors the wire's `SearchKey`.
 
+use super::pattern::{Pattern, Place};
 use crate::error::Error;
 use model::limits::{SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX};
 use model::{Flag, Keyword, ModSeq, UidSet};
@@ -64,6 +65,18 @@ pub enum SearchKey {
     Smaller(u64),
     /// MODSEQ at least (RFC 7162 §3.1.5).
     ModSeqAtLeast(ModSeq),
+    /// INTERNALDATE is this instant or later, in milliseconds since 1970-01-01 UTC (RFC 5032 YOUNGER).
+    ReceivedFrom(i64),
+    /// INTERNALDATE is this instant or earlier (RFC 5032 OLDER).
+    ReceivedUntil(i64),
+    /// The day the message was saved in the folder (RFC 8514), in days since 1970-01-01.
+    SavedDate(DateRelation, i32),
+    /// The email of this number (RFC 8474 EMAILID).
+    Email(u64),
+    /// An email of the thread of this number (RFC 8474 THREADID).
+    Thread(u64),
+    /// The pattern is found there.
+    Matches(Place, Pattern),
 }
 
 impl SearchKey {
@@ -93,35 +106,16 @@ impl SearchKey {
                 | SearchKey::SentDate(..)
                 | SearchKey::Larger(_)
                 | SearchKey::Smaller(_)
-                | SearchKey::ModSeqAtLeast(_) => Ok(()),
+                | SearchKey::ModSeqAtLeast(_)
+                | SearchKey::ReceivedFrom(_)
+                | SearchKey::ReceivedUntil(_)
+                | SearchKey::SavedDate(..)
+                | SearchKey::Email(_)
+                | SearchKey::Thread(_)
+                | SearchKey::Matches(..) => Ok(()),
             }
         }
         walk(self, 1, &mut 0)
-    }
-
-    /// A superset of the UIDs that can be found, when the program itself names one.
-    pub(crate) fn bound(&self) -> Option<UidSet> {
-        match self {
-            Self::Uids(uids) => Some(uids.clone()),
-            Self::AllOf(keys) => keys.iter().filter_map(Self::bound).reduce(|bound, next| bound.intersection(&next)),
-            Self::AnyOf(keys) if !keys.is_empty() => {
-                let bounds: Option<Vec<_>> = keys.iter().map(Self::bound).collect();
-                bounds.map(|all| all.iter().fold(UidSet::new(), |union, each| union.union(each)))
-            }
-            Self::AnyOf(_)
-            | Self::Not(_)
-            | Self::Everything
-            | Self::FlagSet(_)
-            | Self::KeywordSet(_)
-            | Self::Header { .. }
-            | Self::Body(_)
-            | Self::Text(_)
-            | Self::InternalDate(..)
-            | Self::SentDate(..)
-            | Self::Larger(_)
-            | Self::Smaller(_)
-            | Self::ModSeqAtLeast(_) => None,
-        }
     }
 }
 

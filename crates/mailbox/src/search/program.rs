@@ -2,6 +2,7 @@
 
 use super::fold::fold;
 use super::key::{DateRelation, SearchKey};
+use super::pattern::{Pattern, Place};
 use crate::keywords::KeywordMap;
 use model::{Flag, ModSeq, UidSet};
 
@@ -27,6 +28,12 @@ pub(crate) enum Test {
     },
     Body(String),
     Text(String),
+    ReceivedFrom(i64),
+    ReceivedUntil(i64),
+    SavedDate(DateRelation, i32),
+    Email(u64),
+    Thread(u64),
+    Matches(Place, Pattern),
 }
 
 /// A field that has a column of its own.
@@ -78,6 +85,36 @@ impl Test {
             SearchKey::Larger(size) => Self::Larger(*size),
             SearchKey::Smaller(size) => Self::Smaller(*size),
             SearchKey::ModSeqAtLeast(modseq) => Self::ModSeqAtLeast(*modseq),
+            SearchKey::ReceivedFrom(ms) => Self::ReceivedFrom(*ms),
+            SearchKey::ReceivedUntil(ms) => Self::ReceivedUntil(*ms),
+            SearchKey::SavedDate(relation, day) => Self::SavedDate(*relation, *day),
+            SearchKey::Email(email) => Self::Email(*email),
+            SearchKey::Thread(thread) => Self::Thread(*thread),
+            SearchKey::Matches(place, pattern) => Self::Matches(place.clone(), pattern.clone()),
+        }
+    }
+
+    /// The text that must be somewhere in the message, for the text index.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Column(_, text) | Self::Field { value: text, .. } | Self::Body(text) | Self::Text(text) => Some(text),
+            Self::All(_)
+            | Self::Any(_)
+            | Self::Not(_)
+            | Self::Uids(_)
+            | Self::Flag(_)
+            | Self::Keyword(_)
+            | Self::InternalDate(..)
+            | Self::Larger(_)
+            | Self::Smaller(_)
+            | Self::ModSeqAtLeast(_)
+            | Self::SentDate(..)
+            | Self::ReceivedFrom(_)
+            | Self::ReceivedUntil(_)
+            | Self::SavedDate(..)
+            | Self::Email(_)
+            | Self::Thread(_)
+            | Self::Matches(..) => None,
         }
     }
 
@@ -92,10 +129,14 @@ impl Test {
             | Self::InternalDate(..)
             | Self::Larger(_)
             | Self::Smaller(_)
-            | Self::ModSeqAtLeast(_) => 0,
-            Self::SentDate(..) | Self::Column(..) => 1,
-            Self::Field { .. } => 2,
-            Self::Body(_) | Self::Text(_) => 3,
+            | Self::ModSeqAtLeast(_)
+            | Self::ReceivedFrom(_)
+            | Self::ReceivedUntil(_)
+            | Self::SavedDate(..)
+            | Self::Email(_) => 0,
+            Self::SentDate(..) | Self::Column(..) | Self::Thread(_) => 1,
+            Self::Field { .. } | Self::Matches(Place::Field(_), _) => 2,
+            Self::Body(_) | Self::Text(_) | Self::Matches(Place::Body | Place::Text, _) => 3,
         }
     }
 }
