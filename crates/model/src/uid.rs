@@ -8,6 +8,11 @@ use std::num::NonZeroU32;
 pub struct Uid(NonZeroU32);
 
 impl Uid {
+    /// The lowest.
+    pub const MIN: Self = Self(NonZeroU32::MIN);
+    /// The highest.
+    pub const MAX: Self = Self(NonZeroU32::MAX);
+
     /// `None` for 0, which is no UID.
     pub const fn new(value: u32) -> Option<Self> {
         match NonZeroU32::new(value) {

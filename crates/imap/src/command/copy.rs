@@ -60,7 +60,10 @@ impl Copy {
             }
             let moved: UidSet = copied.from.iter().filter_map(|&uid| Uid::new(uid)).collect();
             selected.view.vanish_own(&moved, copied.highest_modseq);
-            return Ok(Answer::ok("Done"));
+            let answer = Answer::ok("Done");
+            // RFC 7162 §3.2.7, as for what an EXPUNGE removes.
+            let told = selected.enabled.qresync && !moved.is_empty();
+            return Ok(if told { answer.with(Code::HighestModSeq(copied.highest_modseq)) } else { answer });
         }
         // RFC 2180 §4.4.1: what is gone cannot be copied, and is told to be gone before this answer.
         let answer = Answer::ok("Done");

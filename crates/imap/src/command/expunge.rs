@@ -3,7 +3,7 @@
 use crate::codec::SequenceSet;
 use crate::codec::cursor::{Cursor, Parsed};
 use crate::session::Session;
-use crate::session::answer::{Answer, Outcome};
+use crate::session::answer::{Answer, Code, Outcome};
 use wire::convert::uid_set;
 
 /// EXPUNGE or UID EXPUNGE.
@@ -45,7 +45,11 @@ impl Expunge {
             uids: uids.as_ref().map(Into::into),
         };
         let expunged = selected.node.expunge(expunge).await?;
-        selected.view.vanish_own(&uid_set(expunged.uids.as_ref())?, expunged.highest_modseq);
-        Ok(Answer::ok("Done"))
+        let gone = uid_set(expunged.uids.as_ref())?;
+        selected.view.vanish_own(&gone, expunged.highest_modseq);
+        let answer = Answer::ok("Done");
+        // RFC 7162 §3.2.7
+        let told = selected.enabled.qresync && !gone.is_empty();
+        Ok(if told { answer.with(Code::HighestModSeq(expunged.highest_modseq)) } else { answer })
     }
 }

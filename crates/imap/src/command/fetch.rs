@@ -10,10 +10,13 @@ pub use section::{Form, Kind, Section};
 use crate::codec::SequenceSet;
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::session::answer::{Answer, End, Outcome, Stop};
-use crate::session::{Session, absorb, expunge_issued};
+use crate::session::{Enabled, Selected, Session, absorb, expunge_issued, write_vanished};
 use answer::{Told, Writer};
 use model::UidSet;
 use wire::session::FetchItem;
+
+/// Modifiers of one FETCH.
+const MODIFIERS_MAX: usize = 8;
 
 /// FETCH.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub struct Fetch {
     pub items: Items,
     /// Only those with a higher MODSEQ.
     pub changed_since: Option<u64>,
+    /// VANISHED: what of the set is gone since then (RFC 7162 §3.2.6).
+    pub vanished: bool,
 }
 
 impl Fetch {
@@ -37,21 +42,28 @@ impl Fetch {
         cursor.space()?;
         let set = SequenceSet::parse(cursor)?;
         cursor.space()?;
-        let mut items = Items::parse(cursor)?;
-        // RFC 3501 §6.4.8: UID FETCH answers with the UID whether asked or not.
-        items.uid |= by_uid;
-        let mut changed_since = None;
-        if cursor.take(b' ') {
-            cursor.expect(b'(', "Expected modifiers in parentheses")?;
-            if !cursor.word("CHANGEDSINCE ") {
-                return Err(Malformed("The only modifier of FETCH is CHANGEDSINCE"));
-            }
-            changed_since = Some(cursor.number64()?);
-            cursor.expect(b')', "Expected the closing parenthesis")?;
-            // RFC 7162 §3.1.4.1: CHANGEDSINCE asks for MODSEQ.
-            items.want(FetchItem::Modseq);
+        let items = Items::parse(cursor)?;
+        let mut fetch = Self { by_uid, set, items, changed_since: None, vanished: false };
+        if cursor.take(b' ') && cursor.list(MODIFIERS_MAX, |cursor| fetch.modifier(cursor))?.is_empty() {
+            return Err(Malformed("Expected a modifier"));
         }
-        Ok(Self { by_uid, set, items, changed_since })
+        if fetch.vanished && !(by_uid && fetch.changed_since.is_some()) {
+            return Err(Malformed("VANISHED goes with UID FETCH and CHANGEDSINCE"));
+        }
+        Ok(fetch)
+    }
+
+    fn modifier(&mut self, cursor: &mut Cursor<'_>) -> Parsed<()> {
+        if cursor.word("CHANGEDSINCE ") {
+            self.changed_since = Some(cursor.number64()?);
+            // RFC 7162 §3.1.4.1: CHANGEDSINCE asks for MODSEQ.
+            self.items.want(FetchItem::Modseq);
+        } else if cursor.word("VANISHED") {
+            self.vanished = true;
+        } else {
+            return Err(Malformed("There is no such modifier of FETCH"));
+        }
+        Ok(())
     }
 
     /// Streams the answers: what a node sends goes to the client as it comes, and the node sends no more than was written.
@@ -62,8 +74,11 @@ impl Fetch {
         if self.items.has(FetchItem::Modseq) {
             session.enable_condstore();
         }
-        let selected = session.selected()?;
+        let mut selected = session.selected()?;
         let uids = selected.uids(&self.set, self.by_uid)?;
+        if self.vanished {
+            self.tell_vanished(&mut selected).await?;
+        }
         if uids.is_empty() {
             return Ok(Answer::ok("Done"));
         }
@@ -74,7 +89,12 @@ impl Fetch {
         let marks_seen = self.items.marks_seen() && !selected.view.read_only;
         let request = self.request(selected.view.folder, &uids, marks_seen);
         let mut stream = selected.node.fetch(request).await?;
-        let told = Told { marks_seen, modseq: selected.enabled.condstore };
+        let told = Told {
+            marks_seen,
+            modseq: selected.enabled.condstore,
+            uid_only: selected.enabled.uid_only,
+            uid: self.tells_uid(selected.enabled),
+        };
         let mut writer = Writer::new(&self.items, told);
         let mut answered = 0usize;
         while let Some(fetched) = stream.next().await {
@@ -100,6 +120,21 @@ impl Fetch {
             return Ok(expunge_issued());
         }
         Ok(Answer::ok("Done"))
+    }
+
+    /// RFC 3501 §6.4.8: UID FETCH answers with the UID whether asked or not; a UIDFETCH has it in front (RFC 9586 §3.3).
+    fn tells_uid(&self, enabled: Enabled) -> bool {
+        self.items.uid || (self.by_uid && !enabled.uid_only)
+    }
+
+    /// RFC 7162 §3.2.6: what of the set is gone comes before the rest. `*` is the highest UID there can be.
+    async fn tell_vanished(&self, selected: &mut Selected<'_>) -> Result<(), Stop> {
+        if !selected.enabled.qresync {
+            return Err(Answer::bad("VANISHED needs ENABLE QRESYNC").into());
+        }
+        let vanished = selected.vanished_earlier(self.changed_since.unwrap_or_default()).await?;
+        let vanished = vanished.intersection(&self.set.resolve(u32::MAX));
+        Ok(write_vanished(selected.connection, &vanished, true).await?)
     }
 
     /// Only the UID is asked for, which the view has.

@@ -168,6 +168,9 @@ impl Command {
         limited(outcome, updates)
     }
 
+        if updates == Updates::NoExpunge && session.enabled.uid_only {
+            return Err(crate::session::uid_required().into());
+        }
     /// What may be told before the answer, whatever it is.
     fn updates(&self) -> Updates {
         let by_number = match self {

@@ -1,10 +1,11 @@
-//! SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2), with the CONDSTORE parameter (RFC 7162 §3.1.8).
+//! SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2), with the parameters CONDSTORE (RFC 7162 §3.1.8) and QRESYNC (§3.2.5).
 
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::codec::{Name, name};
-use crate::session::answer::{Answer, Code, Outcome, Updates, untagged_number, untagged_ok};
+use crate::session::answer::{Answer, Code, Outcome, Stop, Updates, untagged_number, untagged_ok};
+use crate::session::qresync::Known;
 use crate::session::view::View;
-use crate::session::{Enabled, Session};
+use crate::session::{Enabled, Session, uid_required};
 use model::Uid;
 use wire::session::Selected;
 
@@ -20,6 +21,8 @@ pub struct Select {
     pub read_only: bool,
     /// The parameter CONDSTORE was given.
     pub condstore: bool,
+    /// The parameter QRESYNC: what the client knows of the folder.
+    pub known: Option<Box<Known>>,
 }
 
 impl Select {
@@ -29,20 +32,22 @@ impl Select {
     /// One is malformed or not known.
     pub fn parse(cursor: &mut Cursor<'_>, read_only: bool) -> Parsed<Self> {
         cursor.space()?;
-        let mut select = Self { name: name::parse(cursor)?, read_only, condstore: false };
-        if cursor.take(b' ') {
-            let parameters = cursor.list(PARAMETERS_MAX, Cursor::atom)?;
-            for parameter in &parameters {
-                if !parameter.eq_ignore_ascii_case("CONDSTORE") {
-                    return Err(Malformed("There is no such parameter"));
-                }
-                select.condstore = true;
-            }
-            if parameters.is_empty() {
-                return Err(Malformed("Expected a parameter"));
-            }
+        let mut select = Self { name: name::parse(cursor)?, read_only, condstore: false, known: None };
+        if cursor.take(b' ') && cursor.list(PARAMETERS_MAX, |cursor| select.parameter(cursor))?.is_empty() {
+            return Err(Malformed("Expected a parameter"));
         }
         Ok(select)
+    }
+
+    fn parameter(&mut self, cursor: &mut Cursor<'_>) -> Parsed<()> {
+        if cursor.word("CONDSTORE") {
+            self.condstore = true;
+        } else if cursor.word("QRESYNC ") {
+            self.known = Some(Box::new(Known::parse(cursor)?));
+        } else {
+            return Err(Malformed("There is no such parameter"));
+        }
+        Ok(())
     }
 
     /// Leaves the folder that was selected, and selects this one. When that fails none is (RFC 3501 §6.3.1).
@@ -50,10 +55,10 @@ impl Select {
     /// # Errors
     /// BAD before sign-in; NO of the node.
     pub async fn run(self, session: &mut Session) -> Outcome {
-        let condstore = self.condstore;
+        self.check(session)?;
         let account = session.account()?;
         let before = account.view.take();
-        let selected = match super::folder(self.name) {
+        let selected = match super::folder(self.name.clone()) {
             Ok(name) => account.node.select(wire(&name, self.read_only)).await.map_err(Into::into).map(|ok| (name, ok)),
             Err(stop) => Err(stop),
         };
@@ -77,16 +82,38 @@ impl Select {
         }
         write(&mut session.connection.out, &view, &selected, enabled);
         session.account()?.view = Some(Box::new(view));
-        if condstore {
+        if self.condstore {
             session.enable_condstore();
+        }
+        if let Some(known) = self.known.filter(|known| known.uid_validity == selected.uid_validity)
+            && let Err(stop) = session.selected()?.tell_missed(&known).await
+        {
+            let account = session.account()?;
+            account.view = None;
+            account.node.unselect().await?;
+            return Err(stop);
         }
         let code = if self.read_only { "READ-ONLY" } else { "READ-WRITE" };
         Ok(Answer::ok("Done").with(Code::Plain(code)).telling(Updates::Nothing))
     }
+
+    /// Whether QRESYNC may be asked for; if not, what is selected stays so.
+    fn check(&self, session: &Session) -> Result<(), Stop> {
+        let Some(known) = &self.known else { return Ok(()) };
+        if !session.enabled.qresync {
+            // RFC 7162 §3.2.5
+            return Err(Answer::bad("QRESYNC needs ENABLE QRESYNC").into());
+        }
+        if session.enabled.uid_only && known.matches.is_some() {
+            // RFC 9586 §3.4
+            return Err(uid_required().into());
+        }
+        Ok(())
+    }
 }
 
 fn wire(name: &model::FolderName, read_only: bool) -> wire::session::Select {
-    wire::session::Select { name: name.as_str().to_owned(), read_only, known_uid_validity: 0, known_modseq: 0 }
+    wire::session::Select { name: name.as_str().to_owned(), read_only, ..wire::session::Select::default() }
 }
 
 /// What follows is about the new folder (RFC 7162 §3.2.11, RFC 9051 §7.1).

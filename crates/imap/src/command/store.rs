@@ -110,7 +110,7 @@ impl Store {
 
     /// A silent STORE tells nothing, or with CONDSTORE the new MODSEQ alone (RFC 7162 §3.1.3).
     async fn tell(&self, selected: &mut Selected<'_>, stored: &Stored) -> Result<(), Stop> {
-        let told = Told { uid: self.by_uid, flags: !self.silent, modseq: selected.enabled.condstore };
+        let told = Told { flags: !self.silent, ..Told::asked(selected.enabled, self.by_uid) };
         let mut numbers = NumberCursor::default();
         selected.view.highest_modseq = selected.view.highest_modseq.max(stored.highest_modseq);
         // A client should know a keyword before it sees it (RFC 3501 §7.2.6).
@@ -129,7 +129,7 @@ impl Store {
             }
             let Some(number) = numbers.number(selected.view.uids(), uid) else { continue };
             if told.flags || told.modseq {
-                write_flags(&mut selected.connection.out, number, selected.view.is_recent(uid), change, told);
+                write_flags(&mut selected.connection.out, number, selected.view, change, told);
                 selected.connection.relieve().await?;
             }
         }

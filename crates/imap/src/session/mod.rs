@@ -7,11 +7,14 @@ pub mod answer;
 pub mod connection;
 mod enabled;
 pub mod transport;
+pub mod qresync;
+mod told;
 mod updates;
 pub mod view;
 
 pub use enabled::Enabled;
-pub(crate) use updates::{Told, absorb, expunge_issued, write_flags, write_known_flags};
+pub(crate) use told::{Told, begin_fetch, write_flags, write_known_flags, write_vanished};
+pub(crate) use updates::{absorb, expunge_issued};
 
 use crate::codec::{Announced, Cursor, Step};
 use crate::command::{self, append};
@@ -270,6 +273,11 @@ impl Session {
 pub struct Selected<'a> {
     /// The client.
     pub connection: &'a mut Connection,
+/// A message number where UIDONLY is on (RFC 9586 §3.2).
+pub(crate) fn uid_required() -> Answer {
+    Answer::bad("Messages have no numbers after ENABLE UIDONLY").with(answer::Code::Plain("UIDREQUIRED"))
+}
+
     /// The mailbox.
     pub node: &'a node_client::Session,
     /// The folder.
@@ -291,6 +299,9 @@ impl Selected<'_> {
         // RFC 3501 §9 seq-number: "the server should respond with a tagged BAD … if that message sequence number is not
         // in use". An empty folder has no `*` either, but 1:* is how clients ask for everything.
         if exists == 0 && set.has_star() {
+        if self.enabled.uid_only {
+            return Err(uid_required().into());
+        }
             return Ok(UidSet::new());
         }
         if set.highest_number().is_some_and(|n| n as usize > exists) {

@@ -1,12 +1,11 @@
 //! Tells the client what changed in its folder, when and as far as the RFCs allow (RFC 3501 §5.2, §5.5, §7.4.1).
 
 use super::answer::{Answer, End, Stop, Updates, untagged_number};
-use super::connection::Connection;
+use super::told::{Told, write_expunged, write_flags, write_known_flags, write_vanished};
 use super::view::{NumberCursor, View};
-use super::{Account, Session};
-use crate::codec::writer;
-use model::{Flags, Uid, UidSet};
-use wire::session::{Fetch, FetchItem, FlagChange, Select};
+use super::{Account, Selected, Session};
+use model::{Uid, UidSet};
+use wire::session::{Fetch, FetchItem, FetchedMessage, FlagChange, Select};
 
 impl Session {
     /// Takes in what the node pushed, and tells it.
@@ -27,7 +26,12 @@ impl Session {
             return Err(End::Bye(None, "The selected folder was deleted or made anew").into());
         }
         if updates == Updates::All {
-            tell_expunged(&mut self.connection, view).await?;
+            let vanished = view.take_vanished();
+            if self.enabled.vanished() {
+                write_vanished(&mut self.connection, &vanished.uids, false).await?;
+            } else {
+                write_expunged(&mut self.connection, vanished.numbers).await?;
+            }
         }
         if let Some((exists, recent)) = view.take_arrived() {
             untagged_number(&mut self.connection.out, exists as u64, "EXISTS");
@@ -39,52 +43,55 @@ impl Session {
         if view.take_keywords_grew() {
             write_known_flags(&mut self.connection.out, view);
         }
-        let told = Told { uid: false, flags: true, modseq: self.enabled.condstore };
+        let told = Told::unasked(self.enabled);
         let mut numbers = NumberCursor::default();
         for (uid, change) in &flags {
             if let Some(number) = numbers.number(view.uids(), *uid) {
-                write_flags(&mut self.connection.out, number, view.is_recent(*uid), change, told);
+                write_flags(&mut self.connection.out, number, view, change, told);
                 self.connection.relieve().await?;
             }
         }
         if stale.is_empty() {
             return Ok(());
         }
-        let told = Box::pin(self.tell_stale(&stale, told)).await;
-        if let (Err(Stop::Answer(_)), Ok(selected)) = (&told, self.selected()) {
+        let mut selected = self.selected()?;
+        let told = Box::pin(selected.tell_flags(&stale, 0, told)).await;
+        if let Err(Stop::Answer(_)) = &told {
             selected.view.forget_flags(&stale);
         }
         told
     }
+}
 
-    /// Flags that changed so often that only their messages were remembered.
-    async fn tell_stale(&mut self, stale: &UidSet, told: Told) -> Result<(), Stop> {
-        let selected = self.selected()?;
-        let fetch = Fetch {
-            folder: selected.view.folder,
-            uids: Some(stale.into()),
-            items: FetchItem::Flags as u32 | FetchItem::Modseq as u32,
-            ..Fetch::default()
-        };
-        let mut stream = selected.node.fetch(fetch).await?;
+impl Selected<'_> {
+    /// Fetches flags and tells them as they come: of those of the messages whose MODSEQ is higher.
+    ///
+    /// # Errors
+    /// NO of the node; the connection's end.
+    pub(crate) async fn tell_flags(&mut self, uids: &UidSet, changed_since: u64, told: Told) -> Result<(), Stop> {
+        let fetch = flags_of(self.view.folder, uids, changed_since);
+        let mut stream = self.node.fetch(fetch).await?;
         let mut numbers = NumberCursor::default();
         while let Some(fetched) = stream.next().await {
             for message in fetched?.messages {
                 let Some(uid) = Uid::new(message.uid) else { continue };
-                let Some(number) = numbers.number(selected.view.uids(), uid) else { continue };
-                let recent = selected.view.is_recent(uid);
-                let change = FlagChange {
-                    uid: message.uid,
-                    flags: message.flags,
-                    keywords: message.keywords,
-                    modseq: message.modseq,
-                };
-                write_flags(&mut selected.connection.out, number, recent, &change, told);
-                selected.connection.relieve().await?;
+                let Some(number) = numbers.number(self.view.uids(), uid) else { continue };
+                write_flags(&mut self.connection.out, number, self.view, &flag_change(message), told);
+                self.connection.relieve().await?;
             }
         }
         Ok(())
     }
+}
+
+fn flags_of(folder: u64, uids: &UidSet, changed_since: u64) -> Fetch {
+    let items = FetchItem::Flags as u32 | FetchItem::Modseq as u32;
+    Fetch { folder, uids: Some(uids.into()), items, changed_since, ..Fetch::default() }
+}
+
+fn flag_change(message: FetchedMessage) -> FlagChange {
+    let FetchedMessage { uid, flags, keywords, modseq, .. } = message;
+    FlagChange { uid, flags, keywords, modseq }
 }
 
 /// Takes in what the node pushed.
@@ -98,79 +105,29 @@ pub(crate) fn absorb(node: &node_client::Session, view: &mut View) -> Result<(),
     Ok(())
 }
 
-/// Pushes were lost: asks for everything since the last one that was heard.
+/// Pushes were lost: asks for everything since the last one that was heard. The flags come as a stream, of which the view
+/// keeps no more than of pushes.
 async fn resync(node: &node_client::Session, view: &mut View, since: u64) -> Result<(), Stop> {
-    let select = Select {
-        name: view.name.as_str().to_owned(),
-        read_only: view.read_only,
-        known_uid_validity: view.uid_validity,
-        known_modseq: since,
-    };
-    match node.select(select).await {
-        Ok(selected) => Ok(view.reconcile(selected)?),
+    let select = Select { name: view.name.as_str().to_owned(), read_only: view.read_only, ..Select::default() };
+    let selected = match node.select(select).await {
+        Ok(selected) => selected,
         Err(node_client::ClientError::Failure(wire::session::FailureCode::NoSuchFolder, _)) => {
-            Err(End::Bye(None, "The selected folder was deleted").into())
+            return Err(End::Bye(None, "The selected folder was deleted").into());
         }
-        Err(error) => Err(error.into()),
+        Err(error) => return Err(error.into()),
+    };
+    view.reconcile(selected)?;
+    if view.is_gone() {
+        return Ok(());
     }
-}
-
-async fn tell_expunged(connection: &mut Connection, view: &mut View) -> Result<(), Stop> {
-    for (first, last) in view.take_expunged().into_iter().rev() {
-        for number in (first..=last).rev() {
-            untagged_number(&mut connection.out, number as u64, "EXPUNGE");
-            connection.relieve().await?;
-        }
+    let known = view.uids().clone();
+    let mut stream =
+        node.fetch(flags_of(view.folder, &known, since)).await.inspect_err(|_| view.forget_flags(&known))?;
+    while let Some(fetched) = stream.next().await {
+        let fetched = fetched.inspect_err(|_| view.forget_flags(&known))?;
+        fetched.messages.into_iter().for_each(|message| view.change(flag_change(message)));
     }
     Ok(())
-}
-
-/// What an untagged FETCH of flags carries.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
-    /// UID, after a UID command.
-    pub(crate) uid: bool,
-    /// FLAGS, but for a silent STORE.
-    pub(crate) flags: bool,
-    /// MODSEQ, when CONDSTORE is on.
-    pub(crate) modseq: bool,
-}
-
-/// Writes an untagged FETCH of one message's flags.
-pub(crate) fn write_flags(out: &mut Vec<u8>, number: usize, recent: bool, change: &FlagChange, told: Told) {
-    out.extend_from_slice(b"* ");
-    writer::number(out, number as u64);
-    out.extend_from_slice(b" FETCH (");
-    let start = out.len();
-    if told.uid {
-        writer::word(out, start, "UID ");
-        writer::number(out, u64::from(change.uid));
-    }
-    if told.flags {
-        writer::word(out, start, "FLAGS ");
-        writer::flags(out, Flags::from_bits(change.flags), change.keywords.iter().map(String::as_str), recent);
-    }
-    if told.modseq {
-        writer::word(out, start, "MODSEQ (");
-        writer::number(out, change.modseq);
-        out.push(b')');
-    }
-    out.extend_from_slice(b")\r\n");
-}
-
-/// Writes FLAGS and PERMANENTFLAGS: every flag that is known here, and that new ones may be made.
-pub(crate) fn write_known_flags(out: &mut Vec<u8>, view: &View) {
-    let all = model::Flag::ALL.into_iter().collect::<Flags>();
-    let keywords = || view.keywords.iter().map(String::as_str);
-    out.extend_from_slice(b"* FLAGS ");
-    writer::flags(out, all, keywords(), false);
-    out.extend_from_slice(b"\r\n* OK [PERMANENTFLAGS ");
-    if view.read_only {
-        out.extend_from_slice(b"()] No changes can be made\r\n");
-    } else {
-        writer::flags(out, all, keywords().chain(["\\*"]), false);
-        out.extend_from_slice(b"] New keywords can be made\r\n");
-    }
 }
 
 /// A NO of RFC 5530 for messages that another session expunged, when some of the wanted ones are gone.

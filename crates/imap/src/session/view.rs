@@ -1,6 +1,6 @@
 //! The selected folder as the client sees it. Changes come in at any time and are held here until they may be told.
 //!
-//! Invariants: message numbers change only in `take_expunged` and grow only in `take_arrived`, whose results the caller
+//! Invariants: message numbers change only in `take_vanished` and grow only in `take_arrived`, whose results the caller
 //! sends at once; what is held is bounded by the folder's size in runs of UIDs, flags by `PENDING_FLAGS_MAX`.
 
 use crate::limits::PENDING_FLAGS_MAX;
@@ -8,6 +8,15 @@ use model::{FolderName, Uid, UidSet};
 use std::collections::BTreeMap;
 use wire::convert::{ConvertError, uid_set};
 use wire::session::{Changes, FlagChange, Selected, UidRuns};
+
+/// What left a view.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Vanished {
+    /// Runs of message numbers, to be told from the last to the first, so that each number is right when it is told.
+    pub numbers: Vec<(usize, usize)>,
+    /// The same as UIDs.
+    pub uids: UidSet,
+}
 
 /// A selected folder.
 pub struct View {
@@ -193,7 +202,8 @@ impl View {
         self.arrived = self.arrived.union(&uids.intersection(&above));
     }
 
-    fn change(&mut self, message: FlagChange) {
+    /// Flags that the client has not been told of.
+    pub fn change(&mut self, message: FlagChange) {
         let Some(uid) = Uid::new(message.uid) else { return };
         // What the client has not heard of it will fetch with its flags.
         if !self.uids.contains(uid) || self.vanished.contains(uid) || self.stale.contains(uid) {
@@ -270,14 +280,13 @@ impl View {
         std::mem::take(&mut self.keywords_grew)
     }
 
-    /// What is gone leaves the view. Returns runs of message numbers, to be told from the last to the first, so that each
-    /// number is right when it is told.
-    pub fn take_expunged(&mut self) -> Vec<(usize, usize)> {
+    /// What is gone leaves the view.
+    pub fn take_vanished(&mut self) -> Vanished {
         let vanished = std::mem::take(&mut self.vanished);
         let numbers = number_runs(&self.uids, &vanished);
         self.uids = self.uids.difference(&vanished);
         self.recent = self.recent.difference(&vanished);
-        numbers
+        Vanished { numbers, uids: vanished }
     }
 
     /// What came joins the view; the new EXISTS and RECENT when something did.

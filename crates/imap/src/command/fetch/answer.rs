@@ -5,10 +5,10 @@
 use super::{Form, Items};
 use crate::codec::object_id::{self, Object};
 use crate::codec::{date, writer};
-use crate::session::Selected;
 use crate::session::answer::{Answer, End, Outcome};
 use crate::session::connection::Connection;
 use crate::session::view::{NumberCursor, View};
+use crate::session::{Selected, begin_fetch};
 use model::{Flags, Uid, UidSet};
 use wire::session::{FetchItem, FetchedMessage, SectionData};
 
@@ -18,9 +18,8 @@ pub(super) async fn uids(selected: Selected<'_>, uids: &UidSet) -> Outcome {
     for uid in uids.iter() {
         let Some(number) = numbers.number(selected.view.uids(), uid) else { continue };
         let out = &mut selected.connection.out;
-        out.extend_from_slice(b"* ");
-        writer::number(out, number as u64);
-        out.extend_from_slice(b" FETCH (UID ");
+        begin_fetch(out, number, uid.get(), selected.enabled.uid_only);
+        out.extend_from_slice(b"UID ");
         writer::number(out, u64::from(uid.get()));
         out.extend_from_slice(b")\r\n");
         selected.connection.relieve().await?;
@@ -35,6 +34,10 @@ pub(super) struct Told {
     pub(super) marks_seen: bool,
     /// With flags comes MODSEQ.
     pub(super) modseq: bool,
+    /// UID is among the items.
+    pub(super) uid: bool,
+    /// It is a UIDFETCH (RFC 9586 §3.3).
+    pub(super) uid_only: bool,
 }
 
 /// The answer to one FETCH.
@@ -128,11 +131,8 @@ impl<'a> Writer<'a> {
         let (Some(uid), Some(number)) = (uid, number) else {
             return Open { uid: message.uid, owed: 0, section: None, unknown: true };
         };
-        out.extend_from_slice(b"* ");
-        writer::number(out, number as u64);
-        out.extend_from_slice(b" FETCH (");
-        let start = out.len();
-        if self.items.uid {
+        let start = begin_fetch(out, number, message.uid, self.told.uid_only);
+        if self.told.uid {
             writer::word(out, start, "UID ");
             writer::number(out, u64::from(message.uid));
         }

@@ -107,6 +107,14 @@ impl Printer {
                 }
             }
             Command::Rename(rename) => {
+                if let Some(known) = &select.known {
+                    self.word(" (QRESYNC");
+                    self.raw(&format!(" ({} {}", known.uid_validity, known.modseq));
+                    known.uids.iter().for_each(|uids| self.raw(&format!(" {uids}")));
+                    let matches = known.matches.iter();
+                    matches.for_each(|(numbers, uids)| self.raw(&format!(" ({numbers} {uids})")));
+                    self.raw("))");
+                }
                 self.named("RENAME ", &rename.from);
                 self.raw(" ");
                 self.name(&rename.to);
@@ -215,7 +223,8 @@ impl Printer {
         }
         self.raw(")");
         if let Some(modseq) = fetch.changed_since {
-            self.word(&format!(" (CHANGEDSINCE {modseq})"));
+            let vanished = if fetch.vanished { " VANISHED" } else { "" };
+            self.word(&format!(" (CHANGEDSINCE {modseq}{vanished})"));
         }
     }
 

@@ -33,7 +33,7 @@ fn ours(command: &Command) -> Option<String> {
             }
         }
         Command::Login(login) => format!("login {:?} {:?}", login.name, login.password),
-        Command::Select(select) if !select.condstore => {
+        Command::Select(select) if !select.condstore && select.known.is_none() => {
             format!("{} {}", if select.read_only { "examine" } else { "select" }, name(&select.name))
         }
         Command::Create(create) if create.uses.is_empty() => format!("create {}", name(&create.name)),

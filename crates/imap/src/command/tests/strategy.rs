@@ -9,6 +9,7 @@ use crate::command::{
     Command, authenticate, close, copy, create, delete, enable, expunge, list, login, lsub, rename, select, store,
     subscribe,
 };
+use crate::session::qresync::Known;
 use model::{Flag, Flags, FolderName, Keyword, SpecialUse};
 use proptest::collection::vec;
 use proptest::option;
@@ -70,14 +71,55 @@ fn folders() -> impl Strategy<Value = Command> {
         (names(), any::<bool>())
             .prop_map(|(name, subscribed)| Command::Subscribe(subscribe::Subscribe { name, subscribed })),
         (names(), any::<bool>(), any::<bool>())
-            .prop_map(|(name, read_only, condstore)| Command::Select(select::Select { name, read_only, condstore })),
-        (octets(), octets()).prop_map(|(reference, pattern)| Command::List(list::List { reference, pattern })),
+            .prop_map(|(name, read_only, condstore)| select::Select { name, read_only, condstore, known: None })
+            .prop_map(Command::Select),
+        (names(), known()).prop_map(|(name, known)| {
+            Command::Select(select::Select { name, read_only: false, condstore: false, known: Some(Box::new(known)) })
+        }),
+        lists(),
         (octets(), octets()).prop_map(|(reference, pattern)| Command::Lsub(lsub::Lsub { reference, pattern })),
         (names(), items).prop_map(|(name, items)| Command::Status(Status { name, items })),
     ]
 }
 
 fn sets() -> impl Strategy<Value = SequenceSet> {
+fn lists() -> impl Strategy<Value = Command> {
+    let selection = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(subscribed, special_use, recursive)| {
+        list::options::Selection { subscribed, special_use, recursive: recursive && (subscribed || special_use) }
+    });
+    let returns = (any::<bool>(), vec(one_of(Item::ALL.to_vec()), 0..6))
+        .prop_map(|(subscribed, status)| list::options::Returns { subscribed, status });
+    prop_oneof![
+        (octets(), octets()).prop_map(|(reference, pattern)| list::List {
+            reference,
+            patterns: vec![pattern],
+            selection: list::options::Selection::default(),
+            returns: list::options::Returns::default(),
+            extended: false,
+        }),
+        (octets(), vec(octets(), 1..4), selection, returns).prop_map(|(reference, patterns, selection, returns)| {
+            list::List { reference, patterns, selection, returns, extended: true }
+        }),
+    ]
+    .prop_map(Command::List)
+}
+
+fn known() -> impl Strategy<Value = Known> {
+    let numbers = || vec(1u32..50, 1..5);
+    let set = |numbers: Vec<u32>| {
+        let numbers = numbers.into_iter().map(|n| (Bound::Number(n), Bound::Number(n)));
+        SequenceSet::new(numbers.collect()).unwrap()
+    };
+    (1u32.., 1u64..=i64::MAX as u64, option::of(numbers()), option::of(numbers())).prop_map(
+        move |(uid_validity, modseq, uids, matches)| Known {
+            uid_validity,
+            modseq,
+            uids: uids.map(set),
+            matches: matches.map(|numbers| (set(numbers.clone()), set(numbers))),
+        },
+    )
+}
+
     let bound = || prop_oneof![(1u32..50).prop_map(Bound::Number), (1u32..).prop_map(Bound::Number), Just(Bound::Star)];
     vec((bound(), bound()), 1..5).prop_map(|ranges| SequenceSet::new(ranges).unwrap())
 }
@@ -136,16 +178,17 @@ fn fetches() -> impl Strategy<Value = Fetch> {
     let changed_since = option::of(0u64..=i64::MAX as u64);
     (any::<bool>(), sets(), simple, any::<bool>(), vec(sections(), 0..3), changed_since).prop_filter_map(
         "something must be asked for",
-        |(by_uid, set, simple, uid, sections, changed_since)| {
+        |(by_uid, set, simple, uid, sections, changed_since, vanished)| {
             let mut items = Items::default();
-            items.uid = uid || by_uid;
+            items.uid = uid;
             items.sections = sections;
             simple.into_iter().for_each(|item| items.want(item));
             if changed_since.is_some() {
                 items.want(FetchItem::Modseq);
             }
             let asked = items.uid || items.bits() != 0 || !items.sections.is_empty();
-            asked.then_some(Fetch { by_uid, set, items, changed_since })
+            let vanished = vanished && by_uid && changed_since.is_some();
+            asked.then_some(Fetch { by_uid, set, items, changed_since, vanished })
         },
     )
 }

@@ -40,7 +40,7 @@ fn what_comes_and_goes_between_two_tellings_is_never_told() {
     assert_eq!(view.take_arrived(), Some((4, 1)));
     assert_eq!(view.uids(), &set([1, 2, 3, 5]));
     assert_eq!(view.vanished_of(&set([1, 2])), set([2]));
-    assert_eq!(view.take_expunged(), [(2, 2)]);
+    assert_eq!(view.take_vanished().numbers, [(2, 2)]);
     assert_eq!(view.uids(), &set([1, 3, 5]));
     assert_eq!(view.number(uid(5)), Some(3));
 }
@@ -49,7 +49,7 @@ fn what_comes_and_goes_between_two_tellings_is_never_told() {
 fn a_folder_of_another_name_is_not_mixed_in() {
     let mut view = view([1]);
     view.absorb(Changes { folder: 2, appended: vec![change(2, 2)], vanished: runs([1]), ..changes() }).unwrap();
-    assert_eq!((view.take_arrived(), view.take_expunged()), (None, vec![]));
+    assert_eq!((view.take_arrived(), view.take_vanished().numbers), (None, vec![]));
 }
 
 #[test]
@@ -175,7 +175,7 @@ impl World {
         }
         let before = self.client.clone();
         if all {
-            for (first, last) in self.view.take_expunged().into_iter().rev() {
+            for (first, last) in self.view.take_vanished().numbers.into_iter().rev() {
                 for number in (first..=last).rev() {
                     self.client.remove(number - 1);
                 }

@@ -28,7 +28,7 @@ async fn written(items: &str, told: Told, view: &mut View, records: Vec<FetchedM
     let items = self::items(items).unwrap();
     let (near, mut far) = pair().await;
     let mut connection = Connection::new(Transport::Plain(near));
-    let mut writer = Writer::new(&items, told);
+    let mut writer = Writer::new(&items, Told { uid: items.uid, ..told });
     for record in records {
         writer.record(record, view, &mut connection).await?;
     }
@@ -40,7 +40,7 @@ async fn written(items: &str, told: Told, view: &mut View, records: Vec<FetchedM
     Ok(heard)
 }
 
-const PLAIN: Told = Told { marks_seen: false, modseq: false };
+const PLAIN: Told = Told { marks_seen: false, modseq: false, uid: false, uid_only: false };
 
 #[tokio::test]
 async fn simple_items_stand_in_one_line() {
@@ -96,7 +96,7 @@ async fn what_marking_changed_is_told_with_the_body() {
         sections: vec![section(0, 1, b"x")],
         ..FetchedMessage::default()
     };
-    let told = Told { marks_seen: true, modseq: true };
+    let told = Told { marks_seen: true, modseq: true, ..PLAIN };
     let heard = written("BODY[]", told, &mut view, vec![record(5, 1), record(6, 1)]).await;
     let expected = "* 1 FETCH (FLAGS (\\Seen) MODSEQ (8) BODY[] {1}\r\nx)\r\n* 2 FETCH (BODY[] {1}\r\nx)\r\n";
     assert_eq!(heard.unwrap(), expected);
