@@ -10,8 +10,9 @@ pub const LITERAL_BYTES_MAX: u64 = 32 * 1024;
 /// connection (RFC 7888 §4).
 pub const SIGNED_IN: Limits =
     Limits { command_bytes_max: 64 * 1024, skipped_bytes_max: 2 * model::limits::MESSAGE_BYTES_MAX };
-/// Commands before sign-in: a name, a password, a SASL response. Strangers get little.
-pub const STRANGER: Limits = Limits { command_bytes_max: 8 * 1024, skipped_bytes_max: 64 * 1024 };
+/// Commands before sign-in: a name, a password, a SASL response. Strangers get little, but an ID of 30 fields with the 30 and
+/// 1024 octets that RFC 2971 §3.3 allows must fit.
+pub const STRANGER: Limits = Limits { command_bytes_max: 34 * 1024, skipped_bytes_max: 64 * 1024 };
 /// Octets of a tag; longer ones are no client's.
 pub const TAG_BYTES_MAX: usize = 128;
 /// Data items of one FETCH: bounds what the node prepares for each message.
