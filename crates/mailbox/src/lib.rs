@@ -26,8 +26,10 @@ pub mod search;
 mod select;
 mod staging;
 mod store;
+pub mod sort;
 mod tokens;
 mod types;
+pub mod thread;
 pub mod waiting;
 mod writer;
 
@@ -42,3 +44,5 @@ pub use reader::Reader;
 pub use search::{BadPattern, DateRelation, Pattern, Place, SearchCursor, SearchKey, SearchStep};
 pub use types::*;
 pub use writer::{Batch, Tx, Writer};
+pub use sort::{SortCriterion, SortCursor, SortField, SortStep};
+pub use thread::{Algorithm, ThreadCursor, ThreadNode, ThreadStep};

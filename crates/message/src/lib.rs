@@ -33,4 +33,5 @@ pub use scanned::Scanned;
 pub use scanner::Scanner;
 pub use stored::StoredError;
 pub use structure::{Embedded, Encoding, Kind, Leaf, Part, Section, Structure, TextKind};
+pub use subject::BaseSubject;
 pub use summary::{Sent, Summary};

@@ -2,21 +2,41 @@
 
 use crate::limits::BASE_SUBJECT_BYTES_MAX;
 
-/// The base subject of a decoded subject.
-pub(crate) fn base(subject: &str) -> String {
-    let start = subject.floor_char_boundary(BASE_SUBJECT_BYTES_MAX.min(subject.len()));
-    let subject = subject.get(..start).unwrap_or(subject);
-    let spaced = subject.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut rest = spaced.as_str();
-    loop {
-        rest = without_trailers(rest);
-        rest = without_leaders(rest);
-        // Step 6: "[fwd: …]" around what is left.
-        match strip_prefix(rest, "[fwd:").and_then(|inner| inner.strip_suffix(']')) {
-            Some(inner) => rest = inner,
-            None => return rest.trim().to_owned(),
+/// A subject without what replies and forwards add to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseSubject {
+    /// What is left.
+    pub text: String,
+    /// Something was taken away that says "reply" or "forward".
+    pub is_reply: bool,
+}
+
+impl BaseSubject {
+    /// Of a decoded subject.
+    pub fn of(subject: &str) -> Self {
+        let start = subject.floor_char_boundary(BASE_SUBJECT_BYTES_MAX.min(subject.len()));
+        let subject = subject.get(..start).unwrap_or(subject);
+        let spaced = subject.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut rest = spaced.as_str();
+        let mut is_reply = false;
+        loop {
+            let before = rest.trim_end();
+            rest = without_trailers(rest);
+            is_reply |= rest.len() < before.len();
+            rest = without_leaders(rest, &mut is_reply);
+            // Step 6: "[fwd: …]" around what is left.
+            match strip_prefix(rest, "[fwd:").and_then(|inner| inner.strip_suffix(']')) {
+                Some(inner) => rest = inner,
+                None => return Self { text: rest.trim().to_owned(), is_reply },
+            }
+            is_reply = true;
         }
     }
+}
+
+/// The base subject of a decoded subject.
+pub(crate) fn base(subject: &str) -> String {
+    BaseSubject::of(subject).text
 }
 
 /// Step 2: "(fwd)" and white space at the end.
@@ -32,10 +52,11 @@ fn without_trailers(mut subject: &str) -> &str {
 }
 
 /// Steps 3 to 5: "re:", "fwd:" and "[blob]" at the start, but never all of it.
-fn without_leaders(mut subject: &str) -> &str {
+fn without_leaders<'a>(mut subject: &'a str, is_reply: &mut bool) -> &'a str {
     loop {
         subject = subject.trim_start();
         if let Some(rest) = after_leader(subject) {
+            *is_reply = true;
             subject = rest;
             continue;
         }
@@ -87,6 +108,20 @@ mod tests {
             ("Re: \u{e9}: x", "\u{e9}: x"),
         ] {
             assert_eq!(base(subject), expected, "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn what_says_reply_or_forward() {
+        for (subject, expected) in [
+            ("Pigeons", false),
+            ("[list] Pigeons", false),
+            ("Re: Pigeons", true),
+            ("[list] Fw: Pigeons", true),
+            ("Pigeons (fwd) ", true),
+            ("[Fwd: Pigeons]", true),
+        ] {
+            assert_eq!(BaseSubject::of(subject), BaseSubject { text: "Pigeons".to_owned(), is_reply: expected });
         }
     }
 }

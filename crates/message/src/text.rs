@@ -23,6 +23,20 @@ pub fn field_values(header: &[u8], name: &str) -> Vec<String> {
     Fields::new(header).filter(|field| field.is(name)).map(|field| encoded_word::decode(field.value)).collect()
 }
 
+/// Unstructured text or a phrase, with its encoded words decoded.
+pub fn decoded_words(text: &[u8]) -> String {
+    encoded_word::decode(text)
+}
+
+/// Octets of a text in a charset that is named (RFC 2978); `None` when it is not known.
+pub fn charset_text_if_known(charset: &[u8], octets: &[u8]) -> Option<String> {
+    let is = |name: &str| charset.eq_ignore_ascii_case(name.as_bytes());
+    if is("utf-8") || is("us-ascii") {
+        return String::from_utf8(octets.to_vec()).ok();
+    }
+    mail_parser::decoders::charsets::map::charset_decoder(charset).map(|decode| decode(octets))
+}
+
 /// The text of a part whose body is `raw`; empty when the part is not text. Of HTML, what a reader would see.
 pub fn body_text(raw: &[u8], part: &Part) -> String {
     let Kind::Leaf(leaf) = &part.kind else { return String::new() };

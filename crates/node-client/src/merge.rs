@@ -4,7 +4,7 @@ use crate::ClientError;
 use model::UidSet;
 use wire::convert::{uid_runs, uid_set};
 use wire::session::server_frame::Body;
-use wire::session::{Copied, Expunged, FolderStatus, Folders, Found, Selected, Stored, UidRuns};
+use wire::session::{Copied, Created, Expunged, FolderStatus, Folders, Found, Selected, Sorted, Stored, Threaded, UidRuns};
 
 type Frames<'a> = &'a mut dyn Iterator<Item = Body>;
 
@@ -114,6 +114,29 @@ pub(crate) fn expunged(frames: Frames<'_>) -> Result<Expunged, ClientError> {
 pub(crate) fn found(all: &Found, some: &Found) -> Result<Found, ClientError> {
     let uids = uid_set(all.uids.as_ref())?.union(&uid_set(some.uids.as_ref())?);
     Ok(Found { uids: uid_runs(&uids), highest_modseq: all.highest_modseq.max(some.highest_modseq) })
+}
+
+/// SORT.
+pub(crate) fn sorted(frames: Frames<'_>) -> Result<Sorted, ClientError> {
+    let mut all = Sorted::default();
+    for frame in frames {
+        let Body::Sorted(some) = frame else { return Err(UNEXPECTED) };
+        all.uids.extend(some.uids);
+        all.highest_modseq = all.highest_modseq.max(some.highest_modseq);
+    }
+    Ok(all)
+}
+
+/// THREAD.
+pub(crate) fn threaded(frames: Frames<'_>) -> Result<Threaded, ClientError> {
+    let mut all = Threaded::default();
+    for frame in frames {
+        let Body::Threaded(some) = frame else { return Err(UNEXPECTED) };
+        all.uids.extend(some.uids);
+        all.depths.extend(some.depths);
+        all.highest_modseq = all.highest_modseq.max(some.highest_modseq);
+    }
+    if all.uids.len() == all.depths.len() { Ok(all) } else { Err(ClientError::Protocol("threads of two lengths")) }
 }
 
 /// STATUS.

@@ -13,10 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
 use wire::session::client_frame::Body as Ask;
-use wire::session::{
-    Append, Changes, Copied, Copy, Create, Delete, Expunge, Expunged, Fetch, FolderStatus, Folders, List, Rename,
-    Search, Select, Selected, Status, Store, Stored, Subscribe, Unselect,
-};
+use wire::session::{Append, Changes, Copied, Copy, Create, Created, Delete, Expunge, Expunged, Fetch, FolderStatus, Folders, List, Rename, Search, Select, Selected, Sort, Sorted, Status, Store, Stored, Subscribe, Thread, Threaded, Unselect};
 use wire::session::{VanishedSince, Watch};
 
 /// An open session. Clones are the same session; dropping the last one closes it at the node.
@@ -175,6 +172,24 @@ impl Session {
         let frames = self.core().call(Ask::Store(store), repeatable).await?;
         merge::stored(&mut frames.into_iter())
     }
+    /// Searches the folder; the answer is in order.
+    ///
+    /// # Errors
+    /// See [`Session`].
+    pub async fn sort(&self, sort: Sort) -> Result<Sorted, ClientError> {
+        let frames = self.core().call(Ask::Sort(sort), true).await?;
+        merge::sorted(&mut frames.into_iter())
+    }
+
+    /// Searches the folder; the answer is in threads.
+    ///
+    /// # Errors
+    /// See [`Session`].
+    pub async fn thread(&self, thread: Thread) -> Result<Threaded, ClientError> {
+        let frames = self.core().call(Ask::Thread(thread), true).await?;
+        merge::threaded(&mut frames.into_iter())
+    }
+
 
     /// Copies or moves messages. The token is as in [`Session::create`].
     ///

@@ -2,7 +2,7 @@
 
 use crate::limits::{ENTRIES_PER_FRAME, NAME_BYTES_PER_FRAME};
 use bytes::Bytes;
-use mailbox::{Copied, Expunged, FlagState, Folders, SelectState, Since, Stored};
+use mailbox::{Copied, Expunged, FlagState, Folders, SelectState, Since, Stored, ThreadNode};
 use model::{Uid, UidSet};
 use wire::convert::{keyword_texts, special_use_field, uid_runs};
 use wire::frame;
@@ -212,6 +212,30 @@ pub fn appended(appended: &mailbox::Appended) -> Body {
 /// SEARCH: what one step found; nothing when that is nothing.
 pub fn found(found: &UidSet, highest_modseq: u64) -> Vec<Body> {
     runs(found).into_iter().map(|uids| Body::Found(session::Found { uids: Some(uids), highest_modseq })).collect()
+}
+
+/// SORT: the next UIDs, as many as fit one frame at a time.
+pub fn sorted(uids: &[Uid], highest_modseq: u64) -> impl Iterator<Item = Body> + '_ {
+    uids.chunks(ENTRIES_PER_FRAME * 8).map(move |some| {
+        let uids = some.iter().map(|uid| uid.get()).collect();
+        Body::Sorted(session::Sorted { uids, highest_modseq })
+    })
+}
+
+/// The end of a SORT.
+pub fn sorted_all(highest_modseq: u64) -> Body {
+    Body::Sorted(session::Sorted { uids: Vec::new(), highest_modseq })
+}
+
+/// THREAD.
+pub fn threaded(nodes: &[ThreadNode], highest_modseq: u64) -> Vec<Body> {
+    let frame = |some: &[ThreadNode]| session::Threaded {
+        uids: some.iter().map(|node| node.uid.map_or(0, Uid::get)).collect(),
+        depths: some.iter().map(|node| node.depth).collect(),
+        highest_modseq,
+    };
+    let frames = nodes.chunks(ENTRIES_PER_FRAME * 8).map(frame).collect();
+    at_least_one(frames, || frame(&[])).into_iter().map(Body::Threaded).collect()
 }
 
 /// The end of a SEARCH.

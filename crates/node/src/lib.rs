@@ -34,6 +34,8 @@ mod service;
 mod session;
 mod shard;
 mod socket;
+mod sort;
+mod thread;
 mod upload;
 mod verb;
 mod view;

@@ -57,6 +57,8 @@ pub const FETCH_STEPS_IN_PLACE: usize = 4;
 pub const SLOW_READ_MICROS: u128 = 500;
 /// Messages that one step of a SEARCH looks at before it can be cancelled.
 pub const SEARCH_STEP_MESSAGES: usize = 256;
+/// Messages that one step of a SORT or THREAD reads before it can be cancelled: some 5 ms of reading.
+pub const SORT_STEP_MESSAGES: usize = 2048;
 /// Octets of an upload up to which it is hashed and compressed on the shard's own thread (about 0.2 ms).
 pub const INGEST_IN_PLACE_BYTES: usize = 64 * 1024;
 /// How long a FETCH may wait for credit, or an APPEND for its next frame: as long as an IMAP client may be idle (RFC 9051

@@ -3,12 +3,13 @@
 use crate::answer;
 use crate::fault::{Fault, malformed};
 use crate::limits::SEARCH_STEP_MESSAGES;
+use crate::resident::Reading;
 use crate::session::Call;
-use mailbox::{DateRelation, FolderId, SearchCursor, SearchKey};
+use mailbox::{BadPattern, DateRelation, FolderId, Pattern, Place, SearchCursor, SearchKey};
 use model::UidSet;
 use std::sync::Arc;
 use wire::convert::{date_relation, flag, keyword, modseq, uid_set};
-use wire::session::{self, SearchDate, search_key::Key};
+use wire::session::{self, FailureCode, SearchDate, search_key::Key};
 
 /// Answers a SEARCH. The program's depth and size were checked with the frame.
 pub async fn search(call: &Call, search: session::Search) -> Result<(), Fault> {
@@ -41,6 +42,33 @@ pub async fn search(call: &Call, search: session::Search) -> Result<(), Fault> {
     }
 }
 
+/// Everything that a search finds, and the highest MODSEQ among it: what SORT and THREAD start from.
+pub async fn all(
+    call: &Call,
+    reading: &Reading,
+    folder: FolderId,
+    wanted: Option<&session::SearchKey>,
+) -> Result<(UidSet, u64), Fault> {
+    let wanted = wanted.ok_or_else(|| malformed("the search has no key"))?;
+    let key = Arc::new(program(wanted, &call.session.view.recent(folder))?);
+    let (mut cursor, mut found, mut highest_modseq) = (SearchCursor::default(), UidSet::new(), 0);
+    loop {
+        let key = key.clone();
+        let step;
+        (step, cursor) = reading
+            .read_in_pool(move |reader| {
+                let step = reader.search(folder, &key, &mut cursor, SEARCH_STEP_MESSAGES)?;
+                Ok((step, cursor))
+            })
+            .await?;
+        found = found.union(&step.found);
+        highest_modseq = highest_modseq.max(step.highest_modseq.get());
+        if step.done {
+            return Ok((found, highest_modseq));
+        }
+    }
+}
+
 fn program(key: &session::SearchKey, recent: &UidSet) -> Result<SearchKey, Fault> {
     let all = |keys: &[session::SearchKey]| keys.iter().map(|key| program(key, recent)).collect::<Result<Vec<_>, _>>();
     Ok(match key.key.as_ref().ok_or_else(|| malformed("the search has an empty key"))? {
@@ -60,6 +88,31 @@ fn program(key: &session::SearchKey, recent: &UidSet) -> Result<SearchKey, Fault
         Key::ModseqAtLeast(value) => SearchKey::ModSeqAtLeast(modseq(*value)?),
         Key::All(_) => SearchKey::Everything,
         Key::Recent(_) => SearchKey::Uids(recent.clone()),
+        Key::ReceivedFromMs(ms) => SearchKey::ReceivedFrom(*ms),
+        Key::ReceivedUntilMs(ms) => SearchKey::ReceivedUntil(*ms),
+        Key::SavedDate(date) => SearchKey::SavedDate(relation(date)?, date.day),
+        Key::Email(email) => SearchKey::Email(*email),
+        Key::Thread(thread) => SearchKey::Thread(*thread),
+        Key::Pattern(wanted) => SearchKey::Matches(place(wanted)?, pattern(&wanted.pattern)?),
+    })
+}
+
+fn place(wanted: &session::SearchPattern) -> Result<Place, Fault> {
+    let place = session::PatternPlace::try_from(wanted.place).map_err(|_| malformed("the place of a pattern is unknown"))?;
+    Ok(match place {
+        session::PatternPlace::Field => Place::Field(wanted.field.clone()),
+        session::PatternPlace::Body => Place::Body,
+        session::PatternPlace::Text => Place::Text,
+    })
+}
+
+fn pattern(source: &str) -> Result<Pattern, Fault> {
+    Pattern::parse(source).map_err(|error| {
+        let code = match error {
+            BadPattern::Malformed(_) => FailureCode::Cannot,
+            BadPattern::TooBig => FailureCode::Limit,
+        };
+        Fault::new(code, error.to_string())
     })
 }
 

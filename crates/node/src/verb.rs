@@ -3,7 +3,7 @@
 use crate::fault::{Fault, internal};
 use crate::session::Call;
 use crate::upload::Arrived;
-use crate::{change, credit::Credit, fetch, folder, search, select, upload};
+use crate::{change, credit::Credit, fetch, folder, search, select, sort, thread, upload};
 use std::rc::Rc;
 use tokio::sync::mpsc;
 use wire::session::client_frame::Body;
@@ -45,6 +45,8 @@ async fn plain(call: &Call, body: Body) -> Result<(), Fault> {
         Body::Copy(copy) => change::copy(call, copy).await,
         Body::Expunge(expunge) => change::expunge(call, expunge).await,
         Body::Search(search) => search::search(call, search).await,
+        Body::Sort(sort) => sort::sort(call, sort).await,
+        Body::Thread(thread) => thread::thread(call, thread).await,
         Body::VanishedSince(since) => select::vanished_since(call, since).await,
         Body::Watch(watch) => select::watch(call, watch).await,
         Body::AppendStatus(status) => upload::status(call, status).await,

@@ -128,10 +128,9 @@ impl Frame for ClientFrame {
         let Some(body) = &self.body else { return Err(FrameError::UnknownVerb { id }) };
         match body {
             Body::Upload(upload) => check_data(id, upload.data.len()),
-            Body::Search(search) => {
-                let key = search.key.as_ref().ok_or(SearchProblem::Empty);
-                key.and_then(check_search).map_err(|problem| FrameError::Search { id, problem })
-            }
+            Body::Search(search) => check_key(id, search.key.as_ref()),
+            Body::Sort(sort) => check_key(id, sort.key.as_ref()),
+            Body::Thread(thread) => check_key(id, thread.key.as_ref()),
             Body::Hello(_)
             | Body::Open(_)
             | Body::Close(_)
@@ -188,6 +187,8 @@ impl Frame for ServerFrame {
             | Body::Copied(_)
             | Body::Expunged(_)
             | Body::Found(_)
+            | Body::Sorted(_)
+            | Body::Threaded(_)
             | Body::Appended(_)
             | Body::Unknown(_) => Ok(()),
         }
