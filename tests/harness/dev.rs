@@ -25,10 +25,14 @@ pub struct Dev {
     arguments: Vec<String>,
 }
 
-/// The binary under test, built once per test run so that it is never an old one.
+/// The binary under test, built once per test run so that it is never an old one; or the one that the environment's BREVDUE
+/// names, for long runs beside which the tree changes.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(given) = std::env::var_os("BREVDUE") {
+            return PathBuf::from(given);
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests folder has a parent");
         // …/target/debug/deps/scenarios-… → …/target/debug/brevdue
