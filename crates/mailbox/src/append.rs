@@ -6,10 +6,10 @@ use crate::folders::FolderState;
 use crate::ingest::Content;
 use crate::keywords::column;
 use crate::tokens;
-use crate::types::{Append, Appended, Change, FlagState, TokenAnswer};
+use crate::types::{Append, Appended, Change, FlagState, FolderId, TokenAnswer};
 use crate::writer::Tx;
 use model::limits::MESSAGE_BYTES_MAX;
-use model::{DeliveryId, Token};
+use model::{DeliveryId, Token, Uid};
 use rusqlite::{OptionalExtension, params};
 
 /// Every new row of `message`, here and in COPY.
@@ -26,10 +26,59 @@ impl Tx<'_> {
     /// is written.
     ///
     /// # Errors
-    /// [`Error::NoSuchFolder`], [`Error::UploadIncomplete`], [`Error::LimitReached`], [`Error::TooBig`].
+    /// [`Error::NoSuchFolder`], [`Error::UploadIncomplete`], [`Error::LimitReached`], [`Error::TooBig`], [`Error::OverQuota`]
+    /// but for a delivery.
     pub fn append(&mut self, append: Append<'_>) -> Result<Appended, Error> {
-        if let Some(known) = self.known_append(&append)? {
+        if let Some(known) = self.known_append(append.delivery, append.token)? {
             return Ok(known);
+        }
+        let (delivery, token) = (append.delivery, append.token);
+        let answer = self.add(append)?;
+        self.note_append(delivery, token, &answer)?;
+        Ok(answer)
+    }
+
+    /// Adds messages to one folder, all or none, and removes the one that they replace (RFC 3502, RFC 8508). Their own tokens
+    /// are not looked at. A token that was committed before is answered with what was answered then, and nothing is written.
+    ///
+    /// # Errors
+    /// As [`Tx::append`]; [`Error::NoSuchMessage`] when there is none to replace or to add.
+    pub fn append_all<'a>(
+        &mut self,
+        appends: impl IntoIterator<Item = Append<'a>>,
+        replaced: Option<(FolderId, Uid)>,
+        token: Option<Token>,
+    ) -> Result<Appended, Error> {
+        if let Some(known) = self.known_append(None, token)? {
+            return Ok(known);
+        }
+        if let Some((folder, uid)) = replaced {
+            // First, so that its room can be used.
+            let gone = self.message_to_go(folder, uid)?;
+            self.remove(folder, &[gone])?;
+        }
+        let mut answer: Option<Appended> = None;
+        for append in appends {
+            let added = self.add(append)?;
+            match &mut answer {
+                // One writer, one transaction: nobody takes a UID in between.
+                Some(first) if (first.folder, first.uid.get() + first.count) == (added.folder, added.uid.get()) => {
+                    first.count += 1;
+                    first.modseq = added.modseq;
+                }
+                Some(_) => return Err(Error::LimitReached("folders of one append")),
+                None => answer = Some(added),
+            }
+        }
+        let answer = answer.ok_or(Error::NoSuchMessage)?;
+        self.note_append(None, token, &answer)?;
+        Ok(answer)
+    }
+
+    fn add(&mut self, append: Append<'_>) -> Result<Appended, Error> {
+        // A delivery was promised its place when it was accepted.
+        if append.delivery.is_none() {
+            self.require_room(append.content.size(), 1)?;
         }
         let mut folder = FolderState::load(self.connection, append.folder)?;
         let uid = folder.take_uid()?;
@@ -52,21 +101,21 @@ impl Tx<'_> {
         folder.count_in(append.flags, size);
         folder.highest_modseq = modseq;
         folder.save(self.connection)?;
-        let answer = Appended { folder: folder.id, uid_validity: folder.uid_validity, uid, modseq, already: false };
-        self.note_append(append.delivery, append.token, &answer)?;
+        let answer =
+            Appended { folder: folder.id, uid_validity: folder.uid_validity, uid, count: 1, modseq, already: false };
         let keywords = self.keyword_names(&keyword_ids)?;
         let messages = vec![FlagState { uid, flags: append.flags, keywords, modseq }];
         self.changes.push(Change::Appended { folder: folder.id, messages, modseq });
         Ok(answer)
     }
 
-    fn known_append(&self, append: &Append<'_>) -> Result<Option<Appended>, Error> {
-        if let Some(id) = &append.delivery
+    fn known_append(&self, delivery: Option<DeliveryId>, token: Option<Token>) -> Result<Option<Appended>, Error> {
+        if let Some(id) = &delivery
             && let Some(known) = tokens::delivery(self.connection, id)?
         {
             return Ok(Some(known));
         }
-        match self.known_token(append.token)? {
+        match self.known_token(token)? {
             Some(TokenAnswer::Appended(known)) => Ok(Some(known)),
             Some(TokenAnswer::Copied(_) | TokenAnswer::Done) | None => Ok(None),
         }

@@ -49,12 +49,21 @@ pub enum Error {
     /// No folder of that name or id.
     #[error("there is no such folder")]
     NoSuchFolder,
+    /// No message of that UID.
+    #[error("there is no such message")]
+    NoSuchMessage,
     /// The name is taken.
     #[error("a folder of that name exists")]
     FolderExists,
     /// A name that is kept for its children cannot be deleted (RFC 9051 §6.3.5).
     #[error("the folder has children")]
     HasChildren,
+    /// The mailbox would hold more than it may (RFC 9208).
+    #[error("the mailbox would be over its quota")]
+    OverQuota,
+    /// An annotation names a special use that there is not, or for what can have none.
+    #[error("there is no such special use, or not for this folder")]
+    NoSuchSpecialUse,
     /// INBOX cannot be created or deleted, and nothing can be renamed to it (RFC 9051 §6.3).
     #[error("INBOX cannot be created, deleted or replaced")]
     CannotInbox,

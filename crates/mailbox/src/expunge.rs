@@ -55,6 +55,18 @@ impl Tx<'_> {
         Ok(found)
     }
 
+    /// One message that is to be removed.
+    pub(crate) fn message_to_go(&self, folder: FolderId, uid: Uid) -> Result<Gone, Error> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT flags, size, email FROM message WHERE folder = ?1 AND uid = ?2")?
+            .query_row(params![folder.0, uid.get()], |row| {
+                Ok(Gone { uid, flags: Flags::from_bits(row.get(0)?), size: row.get(1)?, email: row.get(2)? })
+            })
+            .optional()?;
+        found.ok_or(Error::NoSuchMessage)
+    }
+
     /// Removes messages that exist, logs their UIDs, and answers the folder's new HIGHESTMODSEQ.
     pub(crate) fn remove(&mut self, folder: FolderId, gone: &[Gone]) -> Result<ModSeq, Error> {
         let mut state = FolderState::load(self.connection, folder.into())?;
@@ -86,7 +98,7 @@ impl Tx<'_> {
         if state.vanished_runs > VANISHED_RUNS_MAX { self.trim_vanished(state) } else { Ok(()) }
     }
 
-    /// Forgets the oldest runs, whole commits at a time, and raises the floor to the newest that was forgotten.
+    /// Forgets when the oldest runs went, whole commits at a time, and raises the floor to the newest of them.
     fn trim_vanished(&self, state: &mut FolderState) -> Result<(), Error> {
         let floor = self
             .connection
@@ -96,9 +108,7 @@ impl Tx<'_> {
             .query_row(params![state.id.0, VANISHED_RUNS_KEPT], |row| modseq(row, 0))
             .optional()?;
         let Some(floor) = floor else { return Ok(()) };
-        self.connection
-            .prepare_cached("DELETE FROM vanished WHERE folder = ?1 AND modseq <= ?2")?
-            .execute(params![state.id.0, floor.get() as i64])?;
+        crate::gaps::forget(self.connection, state, floor)?;
         state.vanished_floor = floor;
         state.vanished_runs = self
             .connection

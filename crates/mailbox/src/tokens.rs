@@ -25,6 +25,7 @@ pub(crate) fn delivery(connection: &Connection, id: &DeliveryId) -> Result<Optio
                 folder: FolderId(row.get(0)?),
                 uid_validity: uid_validity(row, 1)?,
                 uid: uid(row, 2)?,
+                count: 1,
                 modseq: ModSeq::ZERO,
                 already: true,
             })
@@ -112,6 +113,7 @@ fn encode(answer: &TokenAnswer) -> Vec<u8> {
             out.extend(appended.folder.0.to_le_bytes());
             out.extend(appended.uid_validity.get().to_le_bytes());
             out.extend(appended.uid.get().to_le_bytes());
+            out.extend(appended.count.to_le_bytes());
         }
         TokenAnswer::Copied(copied) => {
             out.push(COPIED);
@@ -137,6 +139,7 @@ fn decode(mut bytes: &[u8]) -> Option<TokenAnswer> {
             folder: FolderId(i64::from_le_bytes(take(bytes)?)),
             uid_validity: UidValidity::new(u32::from_le_bytes(take(bytes)?))?,
             uid: Uid::new(u32::from_le_bytes(take(bytes)?))?,
+            count: u32::from_le_bytes(take(bytes)?),
             modseq: ModSeq::ZERO,
             already: true,
         }),
@@ -176,8 +179,14 @@ mod tests {
     #[test]
     fn answers_come_back_as_they_were() {
         let validity = UidValidity::new(7).unwrap();
-        let appended =
-            Appended { folder: FolderId(3), uid_validity: validity, uid: uid(9), modseq: ModSeq::ZERO, already: true };
+        let appended = Appended {
+            folder: FolderId(3),
+            uid_validity: validity,
+            uid: uid(9),
+            count: 3,
+            modseq: ModSeq::ZERO,
+            already: true,
+        };
         let copied = Copied {
             uid_validity: validity,
             from: vec![uid(1), uid(2), uid(9)],

@@ -69,8 +69,10 @@ pub struct Appended {
     pub folder: FolderId,
     /// Its UIDVALIDITY (RFC 4315 APPENDUID).
     pub uid_validity: UidValidity,
-    /// The message's UID.
+    /// The message's UID, or the first one's of several; those after it have the UIDs that follow.
     pub uid: Uid,
+    /// Messages that were added.
+    pub count: u32,
     /// The folder's HIGHESTMODSEQ after the append; zero when `already`.
     pub modseq: ModSeq,
     /// The delivery or token was known: this is what was answered then.

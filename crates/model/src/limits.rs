@@ -18,6 +18,12 @@ pub const FOLDER_NAME_BYTES_MAX: usize = 1024;
 pub const FOLDER_LEVELS_MAX: usize = 32;
 /// Folders of one mailbox: bounds LIST.
 pub const FOLDERS_MAX: usize = 10_000;
+/// Octets of one annotation's value: colours, comments and signatures, no files.
+pub const ANNOTATION_VALUE_BYTES_MAX: usize = 16 * 1024;
+/// Octets of an annotation's entry name.
+pub const ANNOTATION_ENTRY_BYTES_MAX: usize = 512;
+/// Annotations of one mailbox and all its folders: with their values they are 16 MiB at most, which one answer may hold.
+pub const ANNOTATIONS_MAX: usize = 1024;
 /// Octets of data in one frame of a session link, and of one chunk of content.
 pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// Octets of one frame of a session link: a chunk and room for what describes it.
@@ -38,3 +44,5 @@ pub const SEARCH_KEYS_MAX: usize = 1024;
 pub const RECIPIENTS_MAX: usize = 100;
 /// Received fields after which a message is held to loop (RFC 5321 §6.3 asks for 100 at least).
 pub const RECEIVED_FIELDS_MAX: usize = 100;
+/// Messages of one APPEND (RFC 3502): what is known of each is in memory until all are whole.
+pub const APPEND_MESSAGES_MAX: usize = 1024;

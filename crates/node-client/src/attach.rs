@@ -355,6 +355,7 @@ fn for_good(error: &ClientError) -> bool {
             | FailureCode::Unavailable
             | FailureCode::NoSession
             | FailureCode::NoSuchFolder
+            | FailureCode::NoSuchMessage
             | FailureCode::FolderExists
             | FailureCode::BadName
             | FailureCode::HasChildren

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use wire::session::client_frame::Body as Ask;
 use wire::session::server_frame::Body as Answer;
-use wire::session::{self, Append, AppendStatus, Appended};
+use wire::session::{self, Append, AppendStatus, Appended, NextMessage};
 
 /// The body of one APPEND. Dropped before [`Upload::finish`] has ended it is cancelled: nothing is stored, unless it was being
 /// committed at that moment.
@@ -58,7 +58,7 @@ impl Upload {
         while !data.is_empty() {
             if self.gathered.is_empty() && data.len() >= UPLOAD_FRAME_BYTES {
                 let frame = data.split_to(UPLOAD_FRAME_BYTES);
-                self.ship(frame, false).await?;
+                self.ship(session::Upload { data: frame, last: false, next: None }).await?;
                 continue;
             }
             let room = UPLOAD_FRAME_BYTES - self.gathered.len();
@@ -66,20 +66,32 @@ impl Upload {
             self.gathered.extend_from_slice(&piece);
             if self.gathered.len() == UPLOAD_FRAME_BYTES {
                 let frame = self.gathered.split().freeze();
-                self.ship(frame, false).await?;
+                self.ship(session::Upload { data: frame, last: false, next: None }).await?;
             }
         }
         Ok(())
     }
 
-    /// Ends the body. When this answers the message is stored, durably.
+    /// Ends this message and begins another one of the same APPEND: all are stored or none (RFC 3502).
+    ///
+    /// # Errors
+    /// As [`Upload::send`].
+    pub async fn next(&mut self, next: NextMessage) -> Result<(), ClientError> {
+        let rest = self.gathered.split().freeze();
+        if !rest.is_empty() {
+            self.ship(session::Upload { data: rest, last: false, next: None }).await?;
+        }
+        self.ship(session::Upload { data: Bytes::new(), last: false, next: Some(next) }).await
+    }
+
+    /// Ends the body. When this answers the message is stored, durably; all of them, if there are several.
     ///
     /// # Errors
     /// The node's failure; [`ClientError::Unavailable`] when nothing was stored; [`ClientError::Interrupted`] when nobody can
     /// tell.
     pub async fn finish(mut self) -> Result<Appended, ClientError> {
         let frame = self.gathered.split().freeze();
-        self.ship(frame, true).await?;
+        self.ship(session::Upload { data: frame, last: true, next: None }).await?;
         loop {
             match self.answer().await {
                 Ok(frames) => return appended(&frames),
@@ -97,12 +109,12 @@ impl Upload {
         }
     }
 
-    async fn ship(&mut self, data: Bytes, last: bool) -> Result<(), ClientError> {
+    async fn ship(&mut self, frame: session::Upload) -> Result<(), ClientError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        self.octets += data.len();
-        self.frames.push(session::Upload { data, last, next: None });
+        self.octets += frame.data.len();
+        self.frames.push(frame);
         self.flush().await.inspect_err(|error| {
             self.under_way = None;
             self.failed = Some(error.clone());

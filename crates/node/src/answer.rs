@@ -2,7 +2,7 @@
 
 use crate::limits::{ENTRIES_PER_FRAME, NAME_BYTES_PER_FRAME};
 use bytes::Bytes;
-use mailbox::{Copied, Expunged, FlagState, Folders, SelectState, Since, Stored, ThreadNode};
+use mailbox::{Annotation, Copied, Expunged, FlagState, Folders, SelectState, Since, Stored, ThreadNode};
 use model::{Uid, UidSet};
 use wire::convert::{keyword_texts, special_use_field, uid_runs};
 use wire::frame;
@@ -204,9 +204,35 @@ fn folder_status(status: &mailbox::FolderStatus) -> session::FolderStatus {
     }
 }
 
+/// GETMETADATA.
+pub fn annotations(found: &[Annotation]) -> Vec<Body> {
+    let mut frames = vec![session::Metadata::default()];
+    let mut octets = 0;
+    for annotation in found {
+        octets += annotation.value.len() + annotation.entry.len() + 32;
+        if octets > NAME_BYTES_PER_FRAME {
+            octets = 0;
+            frames.push(session::Metadata::default());
+        }
+        if let Some(frame) = frames.last_mut() {
+            frame.annotations.push(session::Annotation {
+                folder: annotation.folder.map_or(0, mailbox::FolderId::get),
+                entry: annotation.entry.clone(),
+                value: Bytes::copy_from_slice(&annotation.value),
+                none: false,
+            });
+        }
+    }
+    frames.into_iter().map(Body::Metadata).collect()
+}
+
 /// APPEND.
 pub fn appended(appended: &mailbox::Appended) -> Body {
-    Body::Appended(session::Appended { uid_validity: appended.uid_validity.get(), uid: appended.uid.get(), count: 0 })
+    Body::Appended(session::Appended {
+        uid_validity: appended.uid_validity.get(),
+        uid: appended.uid.get(),
+        count: appended.count,
+    })
 }
 
 /// SEARCH: what one step found; nothing when that is nothing.

@@ -147,9 +147,13 @@ impl From<mailbox::Error> for Fault {
             Error::DiskFull | Error::Undone => FailureCode::DiskFull,
             Error::Busy | Error::UploadIncomplete | Error::Gone => FailureCode::Unavailable,
             Error::NoSuchFolder => FailureCode::NoSuchFolder,
+            Error::NoSuchMessage => FailureCode::NoSuchMessage,
             Error::FolderExists => FailureCode::FolderExists,
             Error::HasChildren => FailureCode::HasChildren,
-            Error::CannotInbox | Error::BelowItself | Error::SpecialUseTaken => FailureCode::Cannot,
+            Error::CannotInbox | Error::BelowItself | Error::SpecialUseTaken | Error::NoSuchSpecialUse => {
+                FailureCode::Cannot
+            }
+            Error::OverQuota => FailureCode::OverQuota,
             Error::LimitReached(_) | Error::BadSearch(_) => FailureCode::Limit,
             Error::TooBig => FailureCode::TooBig,
             Error::Exists

@@ -4,24 +4,30 @@
 //! in any other way than its append is discarded: by `Staging` here, or when the file is next opened.
 
 use crate::answer;
-use crate::fault::{Fault, malformed, unavailable};
+use crate::fault::{Fault, limit, malformed, unavailable};
 use crate::intake::{Intake, too_big};
 use crate::limits::TRANSFER_STALL_MS_MAX;
 use crate::resident::Use;
 use crate::session::Call;
 use crate::writer::Origin;
+use bytes::Bytes;
 use jiff::Timestamp;
-use mailbox::{Append, Appended, Content, FolderRef, Piece, TokenAnswer, UploadId};
-use model::limits::{CREDIT_BYTES, MESSAGE_BYTES_MAX};
-use model::{DeliveryId, Flags, FolderName, Keyword, Token};
+use mailbox::{Append, Appended, Content, FolderId, FolderRef, Piece, TokenAnswer, UploadId};
+use model::limits::{APPEND_MESSAGES_MAX, CREDIT_BYTES, MESSAGE_BYTES_MAX};
+use model::{DeliveryId, Flags, FolderName, Keyword, Token, Uid};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use wire::convert::{flags, folder_name, keywords, token};
 use wire::session::server_frame::Body;
-use wire::session::{self, AppendStatus, Credit, Done, Unknown, Upload};
+use wire::session::{self, AppendStatus, Credit, Done, NextMessage, Unknown, Upload};
 
 /// Credit is given back in such steps, so that small frames do not each cost one in return.
 const CREDIT_STEP_BYTES: u64 = CREDIT_BYTES / 8;
+/// Octets that the messages of one APPEND keep in memory before further ones are staged: a handful of small messages is one
+/// commit, as one message is.
+const HELD_BYTES_HIGH: usize = 1024 * 1024;
+/// Octets that they keep all the same: what is described of them.
+const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A frame of an upload, and the octets of credit that it took.
 pub struct Arrived {
@@ -45,6 +51,20 @@ pub struct Letter {
     pub delivery: Option<DeliveryId>,
     /// The request it is of.
     pub token: Option<Token>,
+}
+
+impl Letter {
+    fn append(&self, content: Content) -> Append<'_> {
+        Append {
+            folder: FolderRef::Name(&self.folder),
+            flags: self.flags,
+            keywords: &self.keywords,
+            internal_date: self.internal_date,
+            content,
+            delivery: self.delivery,
+            token: self.token,
+        }
+    }
 }
 
 /// Pieces of one upload in one mailbox; discards them unless they become a message.
@@ -74,17 +94,7 @@ impl Staging {
     /// Makes a message of the content and the pieces staged here. Answered after its commit is durable.
     pub async fn append(mut self, origin: Origin, letter: Letter, content: Content) -> Result<Appended, Fault> {
         let content = if self.staged { content.with_upload(self.upload) } else { content };
-        let append = move |tx: &mut mailbox::Tx<'_>| {
-            tx.append(Append {
-                folder: FolderRef::Name(&letter.folder),
-                flags: letter.flags,
-                keywords: &letter.keywords,
-                internal_date: letter.internal_date,
-                content,
-                delivery: letter.delivery,
-                token: letter.token,
-            })
-        };
+        let append = move |tx: &mut mailbox::Tx<'_>| tx.append(letter.append(content));
         let appended = self.usage.write(origin, true, append).await?;
         // Pieces of a message that was known before belong to nothing.
         self.staged &= appended.already;
@@ -102,30 +112,113 @@ impl Drop for Staging {
     }
 }
 
+/// Messages of one APPEND that are whole, and wait for the others.
+struct Messages {
+    whole: Vec<(Staging, Letter, Content)>,
+    held_bytes: usize,
+}
+
+impl Messages {
+    /// Adds one. What it keeps in memory is staged instead when it is much, or when there are more to come after much.
+    async fn add(&mut self, mut staging: Staging, letter: Letter, mut content: Content) -> Result<(), Fault> {
+        if self.whole.len() == APPEND_MESSAGES_MAX {
+            return Err(limit("messages of one append"));
+        }
+        if !self.whole.is_empty() && self.held_bytes + content.held_bytes() > HELD_BYTES_HIGH {
+            staging.stage(content.take_pieces()).await?;
+        }
+        self.held_bytes += content.held_bytes();
+        if self.held_bytes > HELD_BYTES_MAX && !self.whole.is_empty() {
+            return Err(limit("what one append keeps in memory"));
+        }
+        self.whole.push((staging, letter, content));
+        Ok(())
+    }
+
+    /// Makes messages of all of them in one transaction. Answered after its commit is durable.
+    async fn append(
+        self,
+        call: &Call,
+        replaced: Option<(FolderId, Uid)>,
+        token: Option<Token>,
+    ) -> Result<Appended, Fault> {
+        let mut stagings = Vec::with_capacity(self.whole.len());
+        let mut letters = Vec::with_capacity(self.whole.len());
+        for (staging, letter, content) in self.whole {
+            letters.push((letter, if staging.staged { content.with_upload(staging.upload) } else { content }));
+            stagings.push(staging);
+        }
+        let Some(first) = stagings.first() else { return Err(malformed("an append without a message")) };
+        let append = move |tx: &mut mailbox::Tx<'_>| {
+            let appends = letters.iter().map(|(letter, content)| letter.append(content.clone()));
+            tx.append_all(appends, replaced, token)
+        };
+        let appended = first.usage.write(call.origin(false), true, append).await?;
+        // Pieces of messages that were known before belong to nothing.
+        stagings.iter_mut().for_each(|staging| staging.staged &= appended.already);
+        Ok(appended)
+    }
+}
+
+/// A message that is coming.
+struct Coming {
+    letter: Letter,
+    staging: Staging,
+    intake: Intake,
+    /// As it was said to be; 0 when that was not known.
+    size: u64,
+}
+
+impl Coming {
+    async fn push(&mut self, data: Bytes) -> Result<(), Fault> {
+        let pieces = self.intake.push(data).await?;
+        if self.size > 0 && self.intake.size() > self.size {
+            return Err(malformed("the upload is longer than it was said to be"));
+        }
+        self.staging.stage(pieces).await
+    }
+
+    async fn whole(self, messages: &mut Messages) -> Result<(), Fault> {
+        if self.size > 0 && self.intake.size() != self.size {
+            return Err(malformed("the upload is shorter than it was said to be"));
+        }
+        metrics::counter!("brevdue_node_appended_bytes_total").increment(self.intake.size());
+        let content = self.intake.finish().await?;
+        messages.add(self.staging, self.letter, content).await
+    }
+}
+
 /// Answers an APPEND.
 pub async fn append(call: &Call, append: session::Append, mut body: mpsc::Receiver<Arrived>) -> Result<(), Fault> {
-    if append.size > MESSAGE_BYTES_MAX {
-        return Err(too_big());
-    }
     let usage = call.enter().await?;
-    let letter = letter(&append, usage.resident().primary().now())?;
+    let folder = folder_name(&append.folder)?;
+    let replaced = Uid::new(append.replaced_uid).map(|uid| (FolderId::new(append.replaced_folder), uid));
+    let token = token(&append.token)?;
+    let begin = |next: &NextMessage| {
+        if next.size > MESSAGE_BYTES_MAX {
+            return Err(too_big());
+        }
+        let letter = letter(&folder, next, usage.resident().primary().now())?;
+        let intake = Intake::new(usage.resident().primary());
+        Ok(Coming { letter, staging: Staging::new(usage.again()), intake, size: next.size })
+    };
+    let session::Append { flags, keywords, internal_date_ms, size, .. } = append;
+    let mut coming = begin(&NextMessage { flags, keywords, internal_date_ms, size })?;
     // RFC 9051 §6.3.12: a folder that is not there is told before the octets come.
-    usage.read(|reader| reader.status(&letter.folder))?;
-    let mut intake = Intake::new(usage.resident().primary());
-    let mut staging = Staging::new(usage);
+    usage.read(|reader| reader.status(&folder))?;
+    let mut messages = Messages { whole: Vec::new(), held_bytes: 0 };
     let mut owed = 0;
     loop {
         let arrived = tokio::time::timeout(Duration::from_millis(TRANSFER_STALL_MS_MAX), body.recv()).await;
         let arrived = arrived.map_err(|_| unavailable("the upload stalled for too long"))?;
         let Arrived { upload, octets } = arrived.ok_or_else(|| unavailable("the upload was cut off"))?;
         owed += octets;
-        let last = upload.last;
-        let pieces = intake.push(upload.data).await?;
-        if intake.size() > append.size {
-            return Err(malformed("the upload is longer than it was said to be"));
+        if let Some(next) = &upload.next {
+            let next = begin(next)?;
+            std::mem::replace(&mut coming, next).whole(&mut messages).await?;
         }
-        staging.stage(pieces).await?;
-        if last {
+        coming.push(upload.data).await?;
+        if upload.last {
             break;
         }
         if owed >= CREDIT_STEP_BYTES {
@@ -133,28 +226,24 @@ pub async fn append(call: &Call, append: session::Append, mut body: mpsc::Receiv
             owed = 0;
         }
     }
-    if intake.size() != append.size {
-        return Err(malformed("the upload is shorter than it was said to be"));
-    }
-    metrics::counter!("brevdue_node_appended_bytes_total").increment(intake.size());
-    let content = intake.finish().await?;
-    let appended = staging.append(call.origin(false), letter, content).await?;
+    coming.whole(&mut messages).await?;
+    let appended = messages.append(call, replaced, token).await?;
     call.send(answer::appended(&appended), true);
     Ok(())
 }
 
-fn letter(append: &session::Append, now: Timestamp) -> Result<Letter, Fault> {
-    let internal_date = match append.internal_date_ms {
+fn letter(folder: &FolderName, message: &NextMessage, now: Timestamp) -> Result<Letter, Fault> {
+    let internal_date = match message.internal_date_ms {
         0 => now,
         given => Timestamp::from_millisecond(given).map_err(|_| malformed("the internal date is out of range"))?,
     };
     Ok(Letter {
-        folder: folder_name(&append.folder)?,
-        flags: flags(append.flags)?,
-        keywords: keywords(&append.keywords)?,
+        folder: folder.clone(),
+        flags: flags(message.flags)?,
+        keywords: keywords(&message.keywords)?,
         internal_date,
         delivery: None,
-        token: token(&append.token)?,
+        token: None,
     })
 }
 

@@ -138,6 +138,24 @@ impl Content {
         self.whole.size
     }
 
+    /// Octets that it keeps in memory.
+    pub fn held_bytes(&self) -> usize {
+        let segments = self.whole.segments.iter();
+        let pieces: usize = segments.flat_map(|segment| &segment.pieces).map(Piece::stored_bytes).sum();
+        pieces + self.whole.derived.held_bytes()
+    }
+
+    /// Takes the pieces that are in memory, to be staged like those of [`Ingest::take_pieces`]; none once it was cloned.
+    pub fn take_pieces(&mut self) -> Vec<Piece> {
+        let Some(whole) = Arc::get_mut(&mut self.whole) else { return Vec::new() };
+        let mut taken = Vec::new();
+        for segment in &mut whole.segments {
+            segment.staged += segment.pieces.len() as u32;
+            taken.append(&mut segment.pieces);
+        }
+        taken
+    }
+
     /// Where its pieces were staged; needed when [`Ingest::take_pieces`] handed any out.
     #[must_use]
     pub fn with_upload(mut self, upload: UploadId) -> Self {
@@ -169,6 +187,11 @@ pub(crate) struct Derived {
 }
 
 impl Derived {
+    /// Octets of what is described at length.
+    fn held_bytes(&self) -> usize {
+        self.envelope.len() + self.body.len() + self.body_structure.len() + self.structure.len()
+    }
+
     fn new(scanned: &Scanned, start: &[u8]) -> Self {
         let summary = scanned.summary();
         let nearest = summary.references.iter().rev().chain(&summary.in_reply_to);

@@ -36,8 +36,8 @@ async fn a_link_begins_with_hello() {
 async fn bad_frames_are_answered_and_the_link_lives_on() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let mut client = world.session(&owner).await;
-    // An unknown verb: field 90 of a later version.
-    client.send_bytes(vec![8, 77, 16, 1, 0xd2, 0x05, 0]).await;
+    // An unknown verb: field 1000 of a later version.
+    client.send_bytes(vec![8, 77, 16, 1, 0xc2, 0x3e, 0]).await;
     assert_eq!(failure(client.next().await), (77, FailureCode::UnknownVerb));
     // A body that is cut short.
     client.send_bytes(vec![8, 78, 16, 1, 0xaa, 0x01, 5, 1]).await;
