@@ -41,6 +41,15 @@ CREATE TABLE subscription (
   name TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
+-- RFC 5464, each with its value; folder 0 is the mailbox itself. They go with their folder.
+CREATE TABLE annotation (
+  id INTEGER PRIMARY KEY,
+  folder INTEGER NOT NULL,
+  entry TEXT NOT NULL COLLATE NOCASE,
+  value BLOB NOT NULL,
+  UNIQUE (folder, entry)
+) STRICT;
+
 CREATE TABLE keyword (
   id INTEGER PRIMARY KEY CHECK (id BETWEEN 0 AND 255),
   name TEXT NOT NULL UNIQUE COLLATE NOCASE
@@ -137,6 +146,13 @@ CREATE TABLE vanished (
   last INTEGER NOT NULL CHECK (last >= first),
   PRIMARY KEY (folder, modseq, first)
 ) STRICT, WITHOUT ROWID;
+
+-- UIDs that left a folder and are no longer in `vanished`: what a folder has is every UID up to uid_next but these.
+CREATE TABLE gap (
+  folder INTEGER PRIMARY KEY REFERENCES folder (id),
+  -- Distance from the run before and length less one, LEB128 numbers.
+  runs BLOB NOT NULL
+) STRICT;
 
 -- Deliveries that were committed: a retry is answered from here.
 CREATE TABLE delivery (

@@ -3,11 +3,13 @@
 use crate::content::decode_segments;
 use crate::error::Error;
 use crate::row::octets;
+use crate::types::FolderId;
+use model::UidSet;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 
 /// Each query answers a row for what is wrong.
-const RULES: [(&str, &str); 7] = [
+const RULES: [(&str, &str); 8] = [
     (
         "a folder's counters differ from its messages",
         "SELECT f.id FROM folder f LEFT JOIN message m ON m.folder = f.id GROUP BY f.id \
@@ -27,6 +29,10 @@ const RULES: [(&str, &str); 7] = [
     (
         "a UID is there and vanished",
         "SELECT 1 FROM vanished v JOIN message m ON m.folder = v.folder AND m.uid BETWEEN v.first AND v.last",
+    ),
+    (
+        "an annotation is of a folder that is not there",
+        "SELECT 1 FROM annotation WHERE folder <> 0 AND folder NOT IN (SELECT id FROM folder)",
     ),
     (
         "an email without messages is not marked as garbage",
@@ -55,7 +61,22 @@ pub(crate) fn check(connection: &Connection) -> Result<(), Error> {
             return Err(Error::damaged(finding));
         }
     }
+    uids(connection)?;
     contents(connection)
+}
+
+/// What vanished from each folder, on record and off it, is what its messages leave.
+fn uids(connection: &Connection) -> Result<(), Error> {
+    let mut statement = connection.prepare("SELECT id FROM folder WHERE selectable")?;
+    let folders = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    let mut statement = connection.prepare("SELECT uid FROM message WHERE folder = ?1 ORDER BY uid")?;
+    for folder in folders {
+        let there = statement.query_map([folder], |row| crate::row::uid(row, 0))?.collect::<Result<UidSet, _>>()?;
+        if crate::select::uids(connection, FolderId(folder))? != there {
+            return Err(Error::damaged("what vanished from a folder differs from its messages"));
+        }
+    }
+    Ok(())
 }
 
 /// Every content is named as often as it says, and is as long as its chunks.

@@ -34,7 +34,7 @@ impl Tx<'_> {
     /// COPY: flags, keywords and INTERNALDATE go along; SAVEDATE is `now` (RFC 8514 §4.3).
     ///
     /// # Errors
-    /// [`Error::NoSuchFolder`] for either folder, [`Error::LimitReached`].
+    /// [`Error::NoSuchFolder`] for either folder, [`Error::LimitReached`], [`Error::OverQuota`] for a copy.
     pub fn copy(
         &mut self,
         folder: FolderId,
@@ -68,6 +68,10 @@ impl Tx<'_> {
         let folder = asked.folder;
         FolderState::load(self.connection, folder.into())?;
         let sources = self.sources(folder, asked.uids)?;
+        if !asked.remove {
+            let bytes = sources.iter().map(|each| each.size.unsigned_abs()).sum();
+            self.require_room(bytes, sources.len() as u64)?;
+        }
         let (uid_validity, new) = self.insert_copies(asked.to, &sources, asked.now)?;
         let highest_modseq = if asked.remove && !sources.is_empty() {
             let gone = |each: &Source| Gone { uid: each.uid, flags: each.flags, size: each.size, email: each.email };

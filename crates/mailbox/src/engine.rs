@@ -1,6 +1,7 @@
 //! Opens connections: the key first, then the pragmas that every connection gets, then the checks. Knows no table.
 
 use crate::error::Error;
+use crate::quota::Quota;
 use jiff::Timestamp;
 // Nothing of it is named here: this makes the linker take the engine that rusqlite calls.
 use libsqlite3_sys as _;
@@ -38,12 +39,14 @@ pub struct Options {
     pub cache_kib: u32,
     /// The clock.
     pub clock: Clock,
+    /// What the mailbox may hold.
+    pub quota: Quota,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let cipher = if cfg!(feature = "multiple-ciphers") { Cipher::ChaCha20 } else { Cipher::SqlCipher4 };
-        Self { cipher, cache_kib: 2048, clock: Timestamp::now }
+        Self { cipher, cache_kib: 2048, clock: Timestamp::now, quota: Quota::default() }
     }
 }
 

@@ -27,7 +27,7 @@ impl Tx<'_> {
         self.make_parents(name)?;
         let id = match self.find(name)? {
             Some((_, true)) => return Err(Error::FolderExists),
-            Some((id, false)) => self.revive(id, usage)?,
+            Some((id, false)) => self.revive(id, name, usage)?,
             None => self.insert_folder(name, usage, true)?,
         };
         self.changes.push(Change::FolderCreated { folder: id, name: name.clone() });
@@ -167,22 +167,16 @@ impl Tx<'_> {
     ) -> Result<FolderId, Error> {
         let count: i64 = self.connection.query_row("SELECT count(*) FROM folder", [], |row| row.get(0))?;
         if count >= FOLDERS_MAX as i64 {
-            return Err(Error::LimitReached("folders"));
+            return Err(Error::OverQuota);
         }
         let marks = (self.next_uid_validity()?, self.counters.next_modseq()?.get() as i64);
         folders::insert(self.connection, name, usage, selectable, marks)
     }
 
-    /// A name becomes a folder again, as if it were new: UIDVALIDITY differs from all it ever had.
-    fn revive(&mut self, id: FolderId, usage: Option<SpecialUse>) -> Result<FolderId, Error> {
-        let (validity, modseq) = (self.next_uid_validity()?, self.counters.next_modseq()?.get() as i64);
-        self.connection
-            .prepare_cached(
-                "UPDATE folder SET selectable = 1, special_use = ?2, uid_validity = ?3, uid_next = 1, highest_modseq = ?4, \
-                 recent_from = 1, vanished_floor = 0, vanished_runs = 0 WHERE id = ?1",
-            )?
-            .execute(params![id.0, usage.map(folders::special_use_number), validity, modseq])?;
-        Ok(id)
+    /// A name becomes a folder again, as if it were new: neither its UIDVALIDITY nor its id is one that it ever had.
+    fn revive(&mut self, id: FolderId, name: &FolderName, usage: Option<SpecialUse>) -> Result<FolderId, Error> {
+        self.connection.prepare_cached("DELETE FROM folder WHERE id = ?1")?.execute([id.0])?;
+        self.insert_folder(name, usage, true)
     }
 
     /// From the clock, and always above the last one, so that a name that is made again never repeats one.
@@ -205,13 +199,16 @@ impl Tx<'_> {
         if taken { Err(Error::SpecialUseTaken) } else { Ok(()) }
     }
 
-    /// Removes every message and the record of those that vanished; nobody can ask for them any more.
+    /// Removes every message, the annotations and the record of those that vanished; nobody can ask for them any more.
     fn empty_folder(&mut self, id: FolderId) -> Result<(), Error> {
         self.connection
             .prepare_cached("INSERT OR IGNORE INTO garbage (email) SELECT email FROM message WHERE folder = ?1")?
             .execute([id.0])?;
         self.connection.prepare_cached("DELETE FROM message WHERE folder = ?1")?.execute([id.0])?;
         self.connection.prepare_cached("DELETE FROM vanished WHERE folder = ?1")?.execute([id.0])?;
+        self.connection.prepare_cached("DELETE FROM gap WHERE folder = ?1")?.execute([id.0])?;
+        // RFC 5464 §4: "when a mailbox is deleted, its annotations are".
+        self.connection.prepare_cached("DELETE FROM annotation WHERE folder = ?1")?.execute([id.0])?;
         let counters = "UPDATE folder SET messages = 0, unseen = 0, deleted = 0, size = 0, deleted_size = 0, vanished_runs = 0 \
                         WHERE id = ?1";
         self.connection.prepare_cached(counters)?.execute([id.0])?;
@@ -227,7 +224,7 @@ impl Tx<'_> {
         if state.recent_from == state.uid_next {
             return Ok(model::UidSet::new());
         }
-        let recent = crate::select::uids_from(self.connection, folder, state.recent_from)?;
+        let recent = crate::select::uids_from(self.connection, &state, state.recent_from)?;
         state.recent_from = state.uid_next;
         state.save(self.connection)?;
         Ok(recent)

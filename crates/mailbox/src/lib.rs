@@ -3,6 +3,7 @@
 //! One [`Writer`] and any number of [`Reader`]s on one file in one process. `docs/formats/mailbox-file.md` describes the
 //! file. Where files lie, who may open them and when, is the node's matter; this crate takes paths.
 
+mod annotation;
 mod append;
 mod check;
 mod checkpoint;
@@ -14,25 +15,28 @@ mod error;
 mod expunge;
 pub mod fetch;
 mod folders;
+mod gaps;
 mod garbage;
 mod hierarchy;
 mod index;
 pub mod ingest;
 mod keywords;
+mod quota;
 mod reader;
 mod row;
 mod schema;
 pub mod search;
 mod select;
+pub mod sort;
 mod staging;
 mod store;
-pub mod sort;
+pub mod thread;
 mod tokens;
 mod types;
-pub mod thread;
 pub mod waiting;
 mod writer;
 
+pub use annotation::{Annotated, Annotation, Depth};
 pub use checkpoint::LOG_BYTES_DUE;
 pub use create::{create, create_with};
 pub use engine::{Cipher, Clock, Options};
@@ -40,9 +44,10 @@ pub use error::Error;
 pub use fetch::{FetchCursor, FetchPlan, FetchRecord, FetchStep, Items, Section, SectionData, SectionKind};
 pub use index::{IndexBatch, IndexState};
 pub use ingest::{Content, Ingest, Piece, STAGE_BYTES_MIN};
+pub use quota::{Quota, Usage};
 pub use reader::Reader;
 pub use search::{BadPattern, DateRelation, Pattern, Place, SearchCursor, SearchKey, SearchStep};
-pub use types::*;
-pub use writer::{Batch, Tx, Writer};
 pub use sort::{SortCriterion, SortCursor, SortField, SortStep};
 pub use thread::{Algorithm, ThreadCursor, ThreadNode, ThreadStep};
+pub use types::*;
+pub use writer::{Batch, Tx, Writer};

@@ -6,6 +6,7 @@
 use crate::engine::{self, Access, Clock, Options};
 use crate::error::Error;
 use crate::keywords::KeywordMap;
+use crate::quota::Quota;
 use crate::schema::MAILBOX;
 use crate::types::Change;
 use model::{MailboxId, ModSeq};
@@ -19,6 +20,7 @@ pub struct Writer {
     pub(crate) path: PathBuf,
     counters: Counters,
     clock: Clock,
+    quota: Quota,
 }
 
 /// What the writer remembers between operations.
@@ -46,7 +48,7 @@ impl Writer {
         check_id(&connection, id)?;
         crate::staging::give_up_all(&connection)?;
         let counters = Counters::read(&connection)?;
-        Ok(Self { connection, path: path.to_owned(), counters, clock: options.clock })
+        Ok(Self { connection, path: path.to_owned(), counters, clock: options.clock, quota: options.quota })
     }
 
     /// Begins a batch; nobody else may write until it ends. Dropping it undoes it.
@@ -113,7 +115,8 @@ impl Batch<'_> {
         run(connection, "SAVEPOINT operation")?;
         let before = self.changes.len();
         let counters = &mut self.writer.counters;
-        let mut tx = Tx { connection, counters, changes: &mut self.changes, clock: self.writer.clock };
+        let (clock, quota) = (self.writer.clock, self.writer.quota);
+        let mut tx = Tx { connection, counters, changes: &mut self.changes, clock, quota };
         let result = operation(&mut tx).and_then(|value| {
             run(connection, "RELEASE operation")?;
             Ok(value)
@@ -170,6 +173,7 @@ pub struct Tx<'t> {
     pub(crate) counters: &'t mut Counters,
     pub(crate) changes: &'t mut Vec<Change>,
     pub(crate) clock: Clock,
+    pub(crate) quota: Quota,
 }
 
 /// Refuses a file that holds another mailbox.

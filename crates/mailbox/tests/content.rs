@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::Place;
 use common::*;
 use mailbox::*;
 use model::{Flag, Flags, FolderName, UidSet};

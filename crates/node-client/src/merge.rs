@@ -4,7 +4,10 @@ use crate::ClientError;
 use model::UidSet;
 use wire::convert::{uid_runs, uid_set};
 use wire::session::server_frame::Body;
-use wire::session::{Copied, Created, Expunged, FolderStatus, Folders, Found, Selected, Sorted, Stored, Threaded, UidRuns};
+use wire::session::{
+    Copied, Created, Expunged, FolderStatus, Folders, Found, Metadata, Quota, Selected, Sorted, Stored, Threaded,
+    UidRuns,
+};
 
 type Frames<'a> = &'a mut dyn Iterator<Item = Body>;
 
@@ -143,6 +146,35 @@ pub(crate) fn threaded(frames: Frames<'_>) -> Result<Threaded, ClientError> {
 pub(crate) fn status(frames: Frames<'_>) -> Result<FolderStatus, ClientError> {
     match frames.next() {
         Some(Body::FolderStatus(status)) => Ok(status),
+        Some(_) => Err(UNEXPECTED),
+        None => Err(NOTHING),
+    }
+}
+
+/// CREATE. A request that turned out to have been done before its second try has no answer of its own.
+pub(crate) fn created(frames: Frames<'_>) -> Result<Created, ClientError> {
+    match frames.next() {
+        Some(Body::Created(created)) => Ok(created),
+        Some(Body::Done(_)) => Ok(Created::default()),
+        Some(_) => Err(UNEXPECTED),
+        None => Err(NOTHING),
+    }
+}
+
+/// GETMETADATA.
+pub(crate) fn metadata(frames: Frames<'_>) -> Result<Metadata, ClientError> {
+    let mut all = Metadata::default();
+    for frame in frames {
+        let Body::Metadata(some) = frame else { return Err(UNEXPECTED) };
+        all.annotations.extend(some.annotations);
+    }
+    Ok(all)
+}
+
+/// GETQUOTA.
+pub(crate) fn quota(frames: Frames<'_>) -> Result<Quota, ClientError> {
+    match frames.next() {
+        Some(Body::Quota(quota)) => Ok(quota),
         Some(_) => Err(UNEXPECTED),
         None => Err(NOTHING),
     }

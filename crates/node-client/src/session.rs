@@ -13,7 +13,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
 use wire::session::client_frame::Body as Ask;
-use wire::session::{Append, Changes, Copied, Copy, Create, Created, Delete, Expunge, Expunged, Fetch, FolderStatus, Folders, List, Rename, Search, Select, Selected, Sort, Sorted, Status, Store, Stored, Subscribe, Thread, Threaded, Unselect};
+use wire::session::{
+    Append, Changes, Copied, Copy, Create, Created, Delete, Expunge, Expunged, Fetch, FolderStatus, Folders, List,
+    Rename, Search, Select, Selected, Sort, Sorted, Status, Store, Stored, Subscribe, Thread, Threaded, Unselect,
+};
+use wire::session::{GetMetadata, GetQuota, Metadata, Quota, SetMetadata};
 use wire::session::{VanishedSince, Watch};
 
 /// An open session. Clones are the same session; dropping the last one closes it at the node.
@@ -50,7 +54,15 @@ impl Session {
     /// # Errors
     /// See [`Session`].
     pub async fn list(&self) -> Result<Folders, ClientError> {
-        let frames = self.core().call(Ask::List(List {}), true).await?;
+        self.list_with(List::default()).await
+    }
+
+    /// The same, with the folders' counts if the request says so: one request, whatever their number.
+    ///
+    /// # Errors
+    /// See [`Session`].
+    pub async fn list_with(&self, list: List) -> Result<Folders, ClientError> {
+        let frames = self.core().call(Ask::List(list), true).await?;
         merge::folders(&mut frames.into_iter())
     }
 
@@ -58,9 +70,10 @@ impl Session {
     ///
     /// # Errors
     /// See [`Session`].
-    pub async fn create(&self, mut create: Create) -> Result<(), ClientError> {
+    pub async fn create(&self, mut create: Create) -> Result<Created, ClientError> {
         create.token = token_or_new(create.token)?;
-        self.done(Ask::Create(create)).await
+        let frames = self.core().call(Ask::Create(create), true).await?;
+        merge::created(&mut frames.into_iter())
     }
 
     /// Deletes a folder.
@@ -112,15 +125,6 @@ impl Session {
         selected
     }
 
-    /// Ends the selection.
-    ///
-    /// # Errors
-    /// See [`Session`].
-    pub async fn unselect(&self) -> Result<(), ClientError> {
-        // First here, so that a link that breaks now does not select it again.
-        self.core().tracker.unselected();
-        self.done(Ask::Unselect(Unselect {})).await
-    }
     /// UIDs that left a folder after a MODSEQ (RFC 7162 §3.2.5.1).
     ///
     /// # Errors
@@ -146,6 +150,15 @@ impl Session {
         self.core().tracker.events().take()
     }
 
+    /// Ends the selection.
+    ///
+    /// # Errors
+    /// See [`Session`].
+    pub async fn unselect(&self) -> Result<(), ClientError> {
+        // First here, so that a link that breaks now does not select it again.
+        self.core().tracker.unselected();
+        self.done(Ask::Unselect(Unselect {})).await
+    }
 
     /// Reads messages. After a broken link the stream goes on where it stopped, also within a message.
     ///
@@ -163,15 +176,6 @@ impl Session {
         SearchStream::start(Arc::clone(self.core()), search).await
     }
 
-    /// Changes flags. A conditional store is not repeated: its own first try would fail the condition of the second.
-    ///
-    /// # Errors
-    /// See [`Session`].
-    pub async fn store(&self, store: Store) -> Result<Stored, ClientError> {
-        let repeatable = !store.conditional;
-        let frames = self.core().call(Ask::Store(store), repeatable).await?;
-        merge::stored(&mut frames.into_iter())
-    }
     /// Searches the folder; the answer is in order.
     ///
     /// # Errors
@@ -190,6 +194,15 @@ impl Session {
         merge::threaded(&mut frames.into_iter())
     }
 
+    /// Changes flags. A conditional store is not repeated: its own first try would fail the condition of the second.
+    ///
+    /// # Errors
+    /// See [`Session`].
+    pub async fn store(&self, store: Store) -> Result<Stored, ClientError> {
+        let repeatable = !store.conditional;
+        let frames = self.core().call(Ask::Store(store), repeatable).await?;
+        merge::stored(&mut frames.into_iter())
+    }
 
     /// Copies or moves messages. The token is as in [`Session::create`].
     ///
@@ -218,6 +231,32 @@ impl Session {
     pub async fn append(&self, mut append: Append) -> Result<Upload, ClientError> {
         append.token = token_or_new(append.token)?;
         Ok(Upload::new(Arc::clone(self.core()), append))
+    }
+
+    /// Annotations.
+    ///
+    /// # Errors
+    /// See [`Session`].
+    pub async fn metadata(&self, get: GetMetadata) -> Result<Metadata, ClientError> {
+        let frames = self.core().call(Ask::GetMetadata(get), true).await?;
+        merge::metadata(&mut frames.into_iter())
+    }
+
+    /// Sets or removes annotations.
+    ///
+    /// # Errors
+    /// See [`Session`].
+    pub async fn set_metadata(&self, set: SetMetadata) -> Result<(), ClientError> {
+        self.done(Ask::SetMetadata(set)).await
+    }
+
+    /// What the mailbox holds and may hold.
+    ///
+    /// # Errors
+    /// See [`Session`].
+    pub async fn quota(&self) -> Result<Quota, ClientError> {
+        let frames = self.core().call(Ask::GetQuota(GetQuota {}), true).await?;
+        merge::quota(&mut frames.into_iter())
     }
 
     /// Resolves when there are changes to take. Cancel-safe.

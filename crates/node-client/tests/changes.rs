@@ -143,7 +143,7 @@ async fn a_select_that_fails_leaves_nothing_selected() {
     let (mut script, number) = peer.accept_session().await;
     let (list, ()) = tokio::join!(session.list(), async {
         let (request, body) = script.ask().await;
-        assert_eq!(body, Ask::List(List {}));
+        assert_eq!(body, Ask::List(List::default()));
         script.send(request, number, Answer::Folders(Folders::default()), true).await;
     });
     assert!(list.is_ok());

@@ -114,7 +114,7 @@ async fn a_read_is_repeated_over_a_new_link() {
         // The file was there: if it is missing now, a new one must not take its place.
         assert!(!open.birth);
         let (request, body) = script.ask().await;
-        assert_eq!(body, Ask::List(List {}));
+        assert_eq!(body, Ask::List(List::default()));
         script.send(request, number, Answer::Folders(Folders::default()), true).await;
         script
     };

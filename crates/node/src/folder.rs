@@ -4,15 +4,20 @@ use crate::answer;
 use crate::fault::Fault;
 use crate::push;
 use crate::session::Call;
-use mailbox::{TokenAnswer, Tx};
+use mailbox::{Counts, TokenAnswer, Tx};
 use model::Token;
 use wire::convert::{folder_name, special_use, token};
 use wire::session::server_frame::Body;
-use wire::session::{Create, Delete, Done, Rename, Status, Subscribe};
+use wire::session::{Create, Created, Delete, Done, FailureCode, List, Rename, Status, Subscribe};
 
 /// LIST: every folder; patterns are the front-end's.
-pub async fn list(call: &Call) -> Result<(), Fault> {
-    let folders = call.enter().await?.read(|reader| reader.folders())?;
+pub async fn list(call: &Call, list: List) -> Result<(), Fault> {
+    let counts = match (list.status, list.recent) {
+        (false, _) => Counts::None,
+        (true, false) => Counts::Kept,
+        (true, true) => Counts::All,
+    };
+    let folders = call.enter().await?.read(|reader| reader.folders_with(counts))?;
     call.answer(answer::folders(&folders)).await;
     Ok(())
 }
@@ -22,9 +27,17 @@ pub async fn create(call: &Call, create: Create) -> Result<(), Fault> {
     let (name, special_use, token) =
         (folder_name(&create.name)?, special_use(create.special_use)?, token(&create.token)?);
     let usage = call.enter().await?;
+    let made = name.clone();
     let op = move |tx: &mut Tx<'_>| once(tx, token, |tx| tx.create_folder(&name, special_use).map(|_| ()));
     usage.write(call.origin(false), false, op).await?;
-    done(call)
+    // By its name, because a second try of the request finds it made.
+    let created = match usage.read(|reader| reader.status(&made)) {
+        Ok(status) => Created { folder: status.folder.get(), uid_validity: status.uid_validity.get() },
+        Err(fault) if fault.code == FailureCode::NoSuchFolder => Created::default(),
+        Err(fault) => return Err(fault),
+    };
+    call.send(Body::Created(created), true);
+    Ok(())
 }
 
 /// DELETE.
@@ -49,6 +62,7 @@ pub async fn subscribe(call: &Call, subscribe: Subscribe) -> Result<(), Fault> {
     let name = folder_name(&subscribe.name)?;
     let usage = call.enter().await?;
     usage.write(call.origin(false), false, move |tx| tx.set_subscribed(&name, subscribe.subscribed)).await?;
+    push::tell_event(&usage.resident().views.borrow(), 0, wire::session::FolderEvent::Subscriptions);
     done(call)
 }
 
@@ -62,7 +76,6 @@ pub async fn status(call: &Call, status: Status) -> Result<(), Fault> {
 
 /// Runs what may be asked for again after a broken link: with a token that is known it was done before.
 fn once(
-    push::tell_event(&usage.resident().views.borrow(), 0, wire::session::FolderEvent::Subscriptions);
     tx: &mut Tx<'_>,
     token: Option<Token>,
     run: impl FnOnce(&mut Tx<'_>) -> Result<(), mailbox::Error>,

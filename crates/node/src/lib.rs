@@ -19,6 +19,7 @@ mod intake;
 mod leg;
 pub mod limits;
 mod link;
+mod metadata;
 mod open;
 mod outbox;
 mod pool;

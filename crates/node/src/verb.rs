@@ -3,7 +3,7 @@
 use crate::fault::{Fault, internal};
 use crate::session::Call;
 use crate::upload::Arrived;
-use crate::{change, credit::Credit, fetch, folder, search, select, sort, thread, upload};
+use crate::{change, credit::Credit, fetch, folder, metadata, search, select, sort, thread, upload};
 use std::rc::Rc;
 use tokio::sync::mpsc;
 use wire::session::client_frame::Body;
@@ -33,7 +33,7 @@ pub async fn run(call: &Call, verb: Verb) -> Result<(), Fault> {
 
 async fn plain(call: &Call, body: Body) -> Result<(), Fault> {
     match body {
-        Body::List(_) => folder::list(call).await,
+        Body::List(list) => folder::list(call, list).await,
         Body::Create(create) => folder::create(call, create).await,
         Body::Delete(delete) => folder::delete(call, delete).await,
         Body::Rename(rename) => folder::rename(call, rename).await,
@@ -50,6 +50,9 @@ async fn plain(call: &Call, body: Body) -> Result<(), Fault> {
         Body::VanishedSince(since) => select::vanished_since(call, since).await,
         Body::Watch(watch) => select::watch(call, watch).await,
         Body::AppendStatus(status) => upload::status(call, status).await,
+        Body::GetMetadata(get) => metadata::get(call, get).await,
+        Body::SetMetadata(set) => metadata::set(call, set).await,
+        Body::GetQuota(_) => metadata::quota(call).await,
         // The link takes these itself, or gives them what they are fed with.
         Body::Hello(_)
         | Body::Open(_)

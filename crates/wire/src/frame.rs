@@ -150,7 +150,10 @@ impl Frame for ClientFrame {
             | Body::Copy(_)
             | Body::Expunge(_)
             | Body::Append(_)
-            | Body::AppendStatus(_) => Ok(()),
+            | Body::AppendStatus(_)
+            | Body::GetMetadata(_)
+            | Body::SetMetadata(_)
+            | Body::GetQuota(_)
             | Body::VanishedSince(_)
             | Body::Watch(_) => Ok(()),
         }
@@ -175,10 +178,10 @@ impl Frame for ServerFrame {
             | Body::Opened(_)
             | Body::Done(_)
             | Body::Failure(_)
-            | Body::FolderChanged(_)
-            | Body::Vanished(_)
             | Body::Credit(_)
             | Body::Changes(_)
+            | Body::FolderChanged(_)
+            | Body::Vanished(_)
             | Body::KeyWanted(_)
             | Body::Folders(_)
             | Body::FolderStatus(_)
@@ -190,9 +193,17 @@ impl Frame for ServerFrame {
             | Body::Sorted(_)
             | Body::Threaded(_)
             | Body::Appended(_)
-            | Body::Unknown(_) => Ok(()),
+            | Body::Unknown(_)
+            | Body::Created(_)
+            | Body::Metadata(_)
+            | Body::Quota(_) => Ok(()),
         }
     }
+}
+
+fn check_key(id: FrameId, key: Option<&SearchKey>) -> Result<(), FrameError> {
+    let checked = key.ok_or(SearchProblem::Empty).and_then(check_search);
+    checked.map_err(|problem| FrameError::Search { id, problem })
 }
 
 fn check_data(id: FrameId, bytes: usize) -> Result<(), FrameError> {
@@ -260,7 +271,13 @@ pub fn check_search(key: &SearchKey) -> Result<(), SearchProblem> {
             | search_key::Key::Smaller(_)
             | search_key::Key::ModseqAtLeast(_)
             | search_key::Key::All(_)
-            | search_key::Key::Recent(_) => {}
+            | search_key::Key::Recent(_)
+            | search_key::Key::ReceivedFromMs(_)
+            | search_key::Key::ReceivedUntilMs(_)
+            | search_key::Key::SavedDate(_)
+            | search_key::Key::Email(_)
+            | search_key::Key::Thread(_)
+            | search_key::Key::Pattern(_) => {}
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ mod compare;
 mod plain;
 
 use apply::{Op, PENDING, World, op};
+use common::Place;
 use common::*;
 use compare::{Compare, History, View};
 use mailbox::*;
