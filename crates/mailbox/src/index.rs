@@ -75,6 +75,17 @@ impl Reader {
         })
     }
 
+    /// Whether emails are there that are not in the index.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn index_is_behind(&self) -> Result<bool, Error> {
+        self.snapshot(|connection| {
+            let mut later = connection.prepare_cached("SELECT 1 FROM email WHERE id > ?1 LIMIT 1")?;
+            Ok(later.exists([indexed_to(connection)?])?)
+        })
+    }
+
     /// How far the index reaches.
     ///
     /// # Errors

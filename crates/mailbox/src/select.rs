@@ -2,24 +2,26 @@
 
 use crate::error::Error;
 use crate::folders::{self, FolderState};
+use crate::gaps;
 use crate::keywords::KeywordMap;
 use crate::row::{modseq, octets, stored_name, uid};
 use crate::types::{Counts, FlagState, FolderId, FolderRow, FolderStatus, Folders, SelectState, Since};
-use model::{Flag, Flags, FolderName, ModSeq, Uid, UidSet};
-use rusqlite::{Connection, params};
+use model::{Flags, FolderName, ModSeq, Uid, UidSet};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
+
+/// Recent messages up to which they are counted by looking: few, as a rule, and cheaper than the record of what vanished.
+const RECENT_COUNTED_MAX: u32 = 1000;
 
 /// Every UID of a folder.
 pub(crate) fn uids(connection: &Connection, folder: FolderId) -> Result<UidSet, Error> {
-    uids_from(connection, folder, 1)
+    gaps::uids(connection, &FolderState::load(connection, folder.into())?)
 }
 
 /// Every UID of a folder from one on.
-pub(crate) fn uids_from(connection: &Connection, folder: FolderId, first: u32) -> Result<UidSet, Error> {
-    let mut statement =
-        connection.prepare_cached("SELECT uid FROM message WHERE folder = ?1 AND uid >= ?2 ORDER BY uid")?;
-    let rows = statement.query_map(params![folder.0, first], |row| uid(row, 0))?;
-    Ok(rows.collect::<Result<UidSet, _>>()?)
+pub(crate) fn uids_from(connection: &Connection, state: &FolderState, first: u32) -> Result<UidSet, Error> {
+    let from = Uid::new(first).map_or_else(UidSet::new, |first| UidSet::range(first, Uid::MAX));
+    Ok(gaps::uids(connection, state)?.intersection(&from))
 }
 
 /// LIST: every folder and name.
@@ -68,6 +70,9 @@ fn recent(connection: &Connection, state: &FolderState) -> Result<i64, Error> {
     if state.recent_from == state.uid_next {
         return Ok(0);
     }
+    if state.uid_next - state.recent_from > RECENT_COUNTED_MAX {
+        return Ok(uids_from(connection, state, state.recent_from)?.len() as i64);
+    }
     Ok(connection
         .prepare_cached("SELECT count(*) FROM message WHERE folder = ?1 AND uid >= ?2")?
         .query_row(params![state.id.0, state.recent_from], |row| row.get(0))?)
@@ -90,29 +95,11 @@ fn counted(state: &FolderState, recent: i64) -> Result<FolderStatus, Error> {
     })
 }
 
-/// SELECT: one pass over the folder's narrow rows.
+/// SELECT: what is kept of the folder, and one look for the first unseen.
 pub(crate) fn select(connection: &Connection, name: &FolderName) -> Result<SelectState, Error> {
     let state = FolderState::load(connection, name.into())?;
-    let mut statement = connection.prepare_cached("SELECT uid, flags FROM message WHERE folder = ?1 ORDER BY uid")?;
-    let mut rows = statement.query([state.id.0])?;
-    let (mut first_unseen, mut damage) = (None, None);
-    let uids: UidSet = std::iter::from_fn(|| match next_uid(&mut rows) {
-        Ok(Some((uid, flags))) => {
-            if first_unseen.is_none() && !flags.has(Flag::Seen) {
-                first_unseen = Some(uid);
-            }
-            Some(uid)
-        }
-        Ok(None) => None,
-        Err(error) => {
-            damage = Some(error);
-            None
-        }
-    })
-    .collect();
-    if let Some(error) = damage {
-        return Err(error.into());
-    }
+    let uids = gaps::uids(connection, &state)?;
+    let first_unseen = if state.unseen == 0 { None } else { first_unseen(connection, state.id)? };
     Ok(SelectState {
         folder: state.id,
         uid_validity: state.uid_validity,
@@ -125,9 +112,10 @@ pub(crate) fn select(connection: &Connection, name: &FolderName) -> Result<Selec
     })
 }
 
-fn next_uid(rows: &mut rusqlite::Rows<'_>) -> rusqlite::Result<Option<(Uid, Flags)>> {
-    let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some((uid(row, 0)?, Flags::from_bits(row.get(1)?))))
+fn first_unseen(connection: &Connection, folder: FolderId) -> Result<Option<Uid>, Error> {
+    let sql =
+        "SELECT uid FROM message INDEXED BY message_unseen WHERE folder = ?1 AND flags & 1 = 0 ORDER BY uid LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.query_row([folder.0], |row| uid(row, 0)).optional()?)
 }
 
 /// What changed and what vanished after `since`.
@@ -162,16 +150,7 @@ fn vanished_since(connection: &Connection, state: &FolderState, since: ModSeq) -
             Some(last) => UidSet::range(Uid::new(1).unwrap_or(last), last),
             None => UidSet::new(),
         };
-        return Ok(ever.difference(&uids(connection, state.id)?));
+        return Ok(ever.difference(&gaps::uids(connection, state)?));
     }
-    let mut statement =
-        connection.prepare_cached("SELECT first, last FROM vanished WHERE folder = ?1 AND modseq > ?2")?;
-    let mut rows = statement.query(params![state.id.0, since.get() as i64])?;
-    let mut runs: Vec<(u32, u32)> = Vec::new();
-    while let Some(row) = rows.next()? {
-        runs.push((row.get(0)?, row.get(1)?));
-    }
-    runs.sort_unstable();
-    let bounds: Vec<u32> = runs.iter().flat_map(|&(first, last)| [first, last]).collect();
-    UidSet::from_bounds(&bounds).ok_or_else(|| Error::damaged("a UID vanished twice"))
+    gaps::vanished_after(connection, state, since)
 }
