@@ -59,6 +59,14 @@ pub const SLOW_READ_MICROS: u128 = 500;
 pub const SEARCH_STEP_MESSAGES: usize = 256;
 /// Messages that one step of a SORT or THREAD reads before it can be cancelled: some 5 ms of reading.
 pub const SORT_STEP_MESSAGES: usize = 2048;
+/// Mailboxes of a node whose text index is filled at the same time: the rest of the processors is the clients'.
+pub const INDEXING_AT_ONCE: usize = 1;
+/// Messages that one batch adds to the text index; fewer when they are long (the mailbox's own limit on octets).
+pub const INDEX_BATCH_MESSAGES: usize = 64;
+/// Time without a write to the mailbox after which the next batch is made.
+pub const INDEX_QUIET_MS: u64 = 250;
+/// How long writes that do not end can keep a batch waiting: the index keeps up, slowly, with a mailbox that is never quiet.
+pub const INDEX_WAIT_MS_MAX: u64 = 2_000;
 /// Octets of an upload up to which it is hashed and compressed on the shard's own thread (about 0.2 ms).
 pub const INGEST_IN_PLACE_BYTES: usize = 64 * 1024;
 /// How long a FETCH may wait for credit, or an APPEND for its next frame: as long as an IMAP client may be idle (RFC 9051

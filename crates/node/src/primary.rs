@@ -1,7 +1,7 @@
 //! What every shard of this node shares: its name and keys, its volumes, and the pools of threads.
 
 use crate::fault::Fault;
-use crate::limits::{CACHE_KIB, KEY_WAIT_MS, SESSIONS_MAX, VOLUME_RESERVE_BYTES, WAITING_BYTES_MAX};
+use crate::limits::{CACHE_KIB, INDEXING_AT_ONCE, KEY_WAIT_MS, SESSIONS_MAX, VOLUME_RESERVE_BYTES, WAITING_BYTES_MAX};
 use crate::pool::Pool;
 use crate::volume::Volumes;
 use jiff::Timestamp;
@@ -113,6 +113,8 @@ pub struct Primary {
     pub settings: Settings,
     /// A place for each session.
     pub sessions: Arc<Semaphore>,
+    /// A place for each mailbox whose text index is filled right now.
+    pub indexing: Semaphore,
     /// Tells the catalogue of births.
     pub report_birth: ReportBirth,
 }
@@ -134,6 +136,7 @@ impl Primary {
             readers: Pool::new("reader", settings.reader_threads)?,
             shards: shards.max(1),
             sessions: Arc::new(Semaphore::new(settings.sessions_max.min(Semaphore::MAX_PERMITS))),
+            indexing: Semaphore::new(INDEXING_AT_ONCE),
             settings,
             report_birth,
         }))

@@ -10,6 +10,7 @@
 //! - Content that no message refers to is collected only while no `Reading` lives, so that a FETCH keeps its bytes.
 
 mod guards;
+mod indexing;
 mod upkeep;
 
 pub use guards::{Hold, Reading, Use};
@@ -90,6 +91,7 @@ pub struct Resident {
     collected: Cell<Instant>,
     log: Log,
     uploads: Cell<u64>,
+    indexing: indexing::Indexing,
     awake: Notify,
     /// Sessions that are told of changes.
     pub views: RefCell<Vec<Rc<View>>>,
@@ -126,12 +128,18 @@ impl Resident {
             collected: Cell::new(now),
             log: Log::default(),
             uploads: Cell::new(0),
+            indexing: indexing::Indexing::new(now),
             awake: Notify::new(),
             views: RefCell::new(Vec::new()),
             delivery: watch::Sender::new(Delivery::Draining),
             mail_waits: Notify::new(),
         });
-        tokio::task::spawn_local(resident.clone().run());
+        let indexing = tokio::task::spawn_local(resident.clone().keep_indexed());
+        let running = resident.clone();
+        tokio::task::spawn_local(async move {
+            running.run().await;
+            indexing.abort();
+        });
         resident
     }
 
@@ -213,6 +221,7 @@ impl Resident {
                 self.log.committed(files.writer.as_ref().map_or(0, Writer::log_bytes));
                 *self.files.borrow_mut() = Some(files);
                 self.proven.set(true);
+                self.indexing.look();
                 Ok(Use::new(&self))
             }
             Err(fault) => {
@@ -253,6 +262,12 @@ impl Resident {
     }
 
     fn queue(&self, origin: Origin, brings: bool, work: Box<dyn Work>) -> Result<(), Fault> {
+        self.indexing.written();
+        self.enqueue(origin, brings, work)
+    }
+
+    /// Queues what nobody waits for: it does not count as a write to keep out of the way of.
+    fn enqueue(&self, origin: Origin, brings: bool, work: Box<dyn Work>) -> Result<(), Fault> {
         let mut queue = self.queue.borrow_mut();
         if queue.len() >= QUEUED_WRITES_MAX {
             return Err(limit("writes that wait for one mailbox"));
@@ -350,6 +365,9 @@ impl Resident {
             for change in part.changes {
                 if matches!(change, mailbox::Change::Vanished { .. } | mailbox::Change::FolderDeleted { .. }) {
                     self.garbage.set(true);
+                }
+                if matches!(change, mailbox::Change::Appended { .. }) {
+                    self.indexing.look();
                 }
                 push::tell(&views, &change, part.origin, &recent);
             }
