@@ -5,6 +5,7 @@
 mod client;
 mod delivery;
 mod drain;
+mod indexing;
 mod links;
 mod pushes;
 mod sessions;
