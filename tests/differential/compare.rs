@@ -173,7 +173,7 @@ fn fetches(step: &Step, ours: &Answer, theirs: &Answer) -> Vec<Difference> {
     for uid in uids {
         for item in &step.wanted {
             let of = |answer: &Answer| {
-                let value = answer.fetched.get(uid).and_then(|items| items.get(&unquoted(item)).or_else(|| items.get(item)));
+                let value = answer.fetched.get(uid).and_then(|items| items.get(item));
                 value.map_or("nothing".to_owned(), |value| normal_item(item, value))
             };
             let (mine, yours) = (of(ours), of(theirs));
@@ -183,10 +183,6 @@ fn fetches(step: &Step, ours: &Answer, theirs: &Answer) -> Vec<Difference> {
         }
     }
     out
-}
-
-fn unquoted(item: &str) -> String {
-    item.replace('"', "")
 }
 
 fn normal_item(item: &str, value: &Value) -> String {

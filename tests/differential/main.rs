@@ -70,7 +70,7 @@ fn environment<T: std::str::FromStr>(name: &str) -> Option<T> {
 struct Whole {
     commands: usize,
     by_name: BTreeMap<String, usize>,
-    known: BTreeMap<&'static str, usize>,
+    known: BTreeMap<(&'static str, &'static str), usize>,
     /// By what differs: how often, the first round, the story.
     unlisted: BTreeMap<String, (usize, usize, String)>,
 }
@@ -91,8 +91,8 @@ impl Whole {
 
     fn tell(&self, seed: u64) {
         println!("{} commands with seed {seed}: {:?}", self.commands, self.by_name);
-        for (why, count) in &self.known {
-            println!("{count:6} times known: {why}");
+        for ((rfc, why), count) in &self.known {
+            println!("{count:6} times known (RFC {rfc}): {why}");
         }
         for (line, (count, round, story)) in &self.unlisted {
             println!("\n==== {count} times unlisted, first in SEED={seed} ROUND={round}: {line}\n{story}");

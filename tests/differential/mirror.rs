@@ -81,6 +81,8 @@ impl Mirror {
         let mut found = BTreeMap::new();
         for [name, value] in pairs {
             let name = name.atom().ok_or("FETCH with an item without a name")?.to_ascii_uppercase();
+            // A field's name in a section may stand in quotes or not.
+            let name = name.replace('"', "");
             match name.as_str() {
                 "UID" => {
                     let uid = value.number().and_then(|uid| u32::try_from(uid).ok()).ok_or("a UID that is no number")?;

@@ -40,7 +40,7 @@ pub struct Outcome {
     /// How often each command was compared.
     pub by_name: BTreeMap<String, usize>,
     /// How often each known difference was met.
-    pub known: BTreeMap<&'static str, usize>,
+    pub known: BTreeMap<(&'static str, &'static str), usize>,
     /// What is not known: what differs in one line, and the whole story.
     pub unlisted: Option<(String, String)>,
 }
@@ -106,14 +106,11 @@ impl Round<'_> {
 
     /// Brings both to the same start: Brevdue's mailboxes are born with folders.
     fn begin(&mut self) {
-        for folder in ["Drafts", "Sent", "Junk", "Trash", "Archive"] {
-            let create = Step::asks(0, format!("CREATE {folder}"));
-            self.theirs[0].run(&create, &[]);
-            for verb in ["SUBSCRIBE", "UNSUBSCRIBE"] {
-                let step = Step::asks(0, format!("{verb} {folder}"));
-                self.theirs[0].run(&step, &[]);
-                self.ours[0].run(&step, &[]);
-            }
+        for folder in ["INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"] {
+            self.theirs[0].run(&Step::asks(0, format!("CREATE {folder}")), &[]);
+            let subscribe = Step::asks(0, format!("SUBSCRIBE {folder}"));
+            self.theirs[0].run(&subscribe, &[]);
+            self.ours[0].run(&subscribe, &[]);
         }
         let capability = Step::asks(0, "CAPABILITY");
         let of = |answer: Answer| -> BTreeSet<String> {
@@ -166,8 +163,8 @@ impl Round<'_> {
     fn judge(&mut self, step: &Step, read_only: bool, difference: &Difference, ours: &Answer, theirs: &Answer) -> Result<(), Early> {
         let letters = self.letters(step, difference);
         let case = Case { step, name: step.name(), read_only, letters, difference };
-        if let Some(Known { why, .. }) = known(&case) {
-            *self.outcome.known.entry(why).or_default() += 1;
+        if let Some(Known { rfc, why, .. }) = known(&case) {
+            *self.outcome.known.entry((rfc, why)).or_default() += 1;
             return Ok(());
         }
         let (line, mut story) = self.early(&case.name, difference);

@@ -6,14 +6,14 @@
 use crate::credit::Credit;
 use crate::fault::{Fault, unavailable};
 use crate::limits::{FETCH_STEPS_IN_PLACE, SLOW_READ_MICROS, TRANSFER_STALL_MS_MAX};
-use crate::resident::Reading;
+use crate::resident::{Reading, Use};
 use crate::session::Call;
 use bytes::Bytes;
 use mailbox::{
     FetchCursor, FetchPlan, FetchRecord, FetchStep, FlagEdit, FolderId, Items, Section, SectionKind, StoreMode,
 };
 use model::limits::CHUNK_BYTES_MAX;
-use model::{Flag, Flags};
+use model::{Flag, Flags, ModSeq};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::convert::{keyword_texts, modseq, section_kind, uid_set};
@@ -29,14 +29,16 @@ const FIELDS_MAX: usize = 1024;
 
 /// Answers a FETCH.
 pub async fn fetch(call: &Call, fetch: session::Fetch, credit: &Credit) -> Result<(), Fault> {
-    let plan = Arc::new(plan(&fetch)?);
+    let mut plan = plan(&fetch)?;
     let usage = call.enter().await?;
     if fetch.mark_seen && !call.session.view.examines(plan.folder) {
+        settle_changed(&usage, &mut plan)?;
         let seen = FlagEdit { mode: StoreMode::Add, flags: Flags::NONE.with(Flag::Seen), keywords: Vec::new() };
         let (folder, uids) = (plan.folder, plan.uids.clone());
         // Durable before the body is shown (RFC 9051 §6.4.5: the \Seen flag is implicitly set).
         usage.write(call.origin(false), false, move |tx| tx.store(folder, &uids, &seen, None)).await?;
     }
+    let plan = Arc::new(plan);
     let reading = usage.reading();
     drop(usage);
     let mut cursor = FetchCursor::default();
@@ -59,6 +61,17 @@ pub async fn fetch(call: &Call, fetch: session::Fetch, credit: &Credit) -> Resul
         if done {
             break;
         }
+    }
+    Ok(())
+}
+
+/// Which messages changed since the asked MODSEQ is found out before marking them as seen changes the others too: only
+/// what is answered is seen (RFC 7162 §3.1.4.1).
+fn settle_changed(usage: &Use, plan: &mut FetchPlan) -> Result<(), Fault> {
+    let since = std::mem::replace(&mut plan.changed_since, ModSeq::ZERO);
+    if since > ModSeq::ZERO {
+        let changed = usage.read(|reader| reader.changes_since(plan.folder, since))?.changed;
+        plan.uids = plan.uids.intersection(&changed.into_iter().map(|state| state.uid).collect());
     }
     Ok(())
 }

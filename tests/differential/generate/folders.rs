@@ -19,8 +19,7 @@ impl Generator {
             5..8 => self.status(world, connection),
             8 | 9 => {
                 let name = self.seeded.pick(NAMES);
-                let slash = if self.seeded.below(6) == 0 { "/" } else { "" };
-                Step::asks(connection, format!("CREATE {}", quoted(&format!("{name}{slash}")))).with(Effect::Changes)
+                Step::asks(connection, format!("CREATE {}", quoted(name))).with(Effect::Changes)
             }
             10 => {
                 let folder = self.free_folder(world);
@@ -33,7 +32,10 @@ impl Generator {
             }
             _ => {
                 let verb = *self.seeded.pick(&["SUBSCRIBE", "SUBSCRIBE", "UNSUBSCRIBE"]);
-                Step::asks(connection, format!("{verb} {}", quoted(&self.folder(world)))).with(Effect::Changes)
+                // RFC 3501 §6.3.6: a server may check that a name exists, so only those that do are subscribed to.
+                let folders: Vec<&String> = world.folders.iter().collect();
+                let folder = (*self.seeded.pick(&folders)).clone();
+                Step::asks(connection, format!("{verb} {}", quoted(&folder))).with(Effect::Changes)
             }
         }
     }

@@ -87,6 +87,9 @@ impl Generator {
             asked.push(text);
             step.wanted.extend(wanted);
         }
+        let marks = world.marks.get(folder).cloned().unwrap_or_default();
+        // Dovecot wants the items in parentheses before a modifier.
+        let since = world.has("CONDSTORE") && !marks.is_empty() && self.seeded.below(6) == 0;
         // A macro stands alone.
         let alone = asked.iter().find(|item| matches!(item.as_str(), "ALL" | "FAST" | "FULL")).cloned();
         let items = match alone {
@@ -97,7 +100,7 @@ impl Generator {
                 step.wanted.extend(of_macro(&alone));
                 alone
             }
-            None if asked.len() == 1 => asked.remove(0),
+            None if asked.len() == 1 && !since => asked.remove(0),
             None => format!("({})", asked.join(" ")),
         };
         let marks_seen = items.contains("BODY[") || items.contains("RFC822 ") || items.contains("RFC822)")
@@ -106,8 +109,7 @@ impl Generator {
             step.effect = Effect::Changes;
         }
         step.text = format!("{verb} {set} {items}");
-        let marks = world.marks.get(folder).cloned().unwrap_or_default();
-        if world.has("CONDSTORE") && !marks.is_empty() && self.seeded.below(6) == 0 {
+        if since {
             step.text += &format!(" (CHANGEDSINCE ⟦m:{}⟧)", self.seeded.pick(&marks));
         }
         step
@@ -169,7 +171,7 @@ impl Generator {
         Step::asks(connection, format!("{verb} {set} {unchanged}{how}{suffix} {flags}")).with(effect)
     }
 
-    pub(super) fn copy(&mut self, world: &World, connection: usize) -> Step {
+    pub(super) fn copy(&mut self, world: &World, connection: usize, read_only: bool) -> Step {
         let place = &world.places[connection];
         let by_uid = self.seeded.below(2) == 0;
         let mut set = self.set(place, by_uid);
@@ -177,7 +179,8 @@ impl Generator {
         if place.uids.len() > 30 && set.contains('*') {
             set = if by_uid { place.uids[0].to_string() } else { "1".to_owned() };
         }
-        let verb = if self.seeded.below(2) == 0 { "COPY" } else { "MOVE" };
+        // Dovecot moves messages out of a folder that was opened with EXAMINE.
+        let verb = if read_only || self.seeded.below(2) == 0 { "COPY" } else { "MOVE" };
         let uid = if by_uid { "UID " } else { "" };
         let folder = quoted(&self.folder(world));
         Step::asks(connection, format!("{uid}{verb} {set} {folder}")).with(Effect::Changes)

@@ -93,7 +93,7 @@ impl Generator {
         match self.seeded.below(30) {
             0..10 => self.fetch(world, connection, folder),
             10..15 => self.store(world, connection, folder),
-            15..18 => self.copy(world, connection),
+            15..18 => self.copy(world, connection, read_only),
             18 | 19 => self.expunge(world, connection),
             20..27 => self.search(world, connection, folder),
             27 if !read_only => self.store(world, connection, folder),
@@ -140,6 +140,10 @@ impl Generator {
 
     /// A set of message numbers or UIDs, mostly of messages that are there.
     fn set(&mut self, place: &Place, by_uid: bool) -> String {
+        if place.uids.is_empty() && !by_uid {
+            // No number is in use; what is then answered is asked now and then only.
+            return if self.seeded.below(10) == 0 { "1".to_owned() } else { "*".to_owned() };
+        }
         let (least, most) = if by_uid {
             (place.uids.first().copied().unwrap_or(1), place.uids.last().copied().unwrap_or(1))
         } else {
