@@ -159,6 +159,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// `nstring` or `literal8`, in which NUL may stand (RFC 5464 §5, RFC 3516 §7).
+    pub fn nstring8(&mut self) -> Parsed<Option<Cow<'a, [u8]>>> {
+        if self.take(b'~') { self.octets().map(|octets| Some(Cow::Borrowed(octets))) } else { self.nstring() }
+    }
+
     /// `number64`, at most 63 bits (RFC 9051 §9).
     pub fn number64(&mut self) -> Parsed<u64> {
         let digits = self.while_(|byte| byte.is_ascii_digit());
@@ -236,6 +241,16 @@ impl<'a> Cursor<'a> {
 
     /// `literal`, as the decoder let it into the text.
     fn literal(&mut self) -> Parsed<&'a [u8]> {
+        let literal = self.octets()?;
+        // CHAR8 = %x01-ff (RFC 3501 §9).
+        if memchr::memchr(0, literal).is_some() {
+            return Err(Malformed("A literal may not hold NUL"));
+        }
+        Ok(literal)
+    }
+
+    /// A literal of any octets.
+    fn octets(&mut self) -> Parsed<&'a [u8]> {
         const WRONG: Malformed = Malformed("A literal is announced with its size at the end of a line");
         self.expect(b'{', WRONG.0)?;
         let octets = usize::try_from(self.number64()?).map_err(|_| WRONG)?;
@@ -245,10 +260,6 @@ impl<'a> Cursor<'a> {
         self.expect(b'\n', WRONG.0)?;
         let (literal, rest) = self.rest.split_at_checked(octets).ok_or(WRONG)?;
         self.rest = rest;
-        // CHAR8 = %x01-ff (RFC 3501 §9).
-        if memchr::memchr(0, literal).is_some() {
-            return Err(Malformed("A literal may not hold NUL"));
-        }
         Ok(literal)
     }
 }

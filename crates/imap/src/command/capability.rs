@@ -6,12 +6,18 @@ use crate::session::answer::{Answer, Outcome};
 /// Always there.
 const COMMON: &str = "IMAP4rev1 LITERAL+ ID ENABLE SASL-IR";
 /// Only after sign-in: they say nothing to those who are not.
-const SIGNED_IN: &str = "IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE SPECIAL-USE CREATE-SPECIAL-USE CONDSTORE";
+const SIGNED_IN: &str = "IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS \
+    STATUS=SIZE LIST-METADATA METADATA QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX CONDSTORE";
+
+/// Likewise: messages in and out.
+const MESSAGES: &str = "APPENDLIMIT= BINARY CATENATE COMPRESS=DEFLATE MULTIAPPEND OBJECTID PREVIEW REPLACE SAVEDATE";
 
 /// The capabilities, separated by spaces.
 pub fn list(session: &Session) -> String {
     if session.account.is_some() {
-        return format!("{COMMON} {SIGNED_IN}");
+        // RFC 7889 §2: one limit for all folders.
+        let limit = format!("APPENDLIMIT={}", session.shared.settings.message_bytes_max);
+        return format!("{COMMON} {SIGNED_IN} {}", MESSAGES.replace("APPENDLIMIT=", &limit));
     }
     let starttls = if session.can_start_tls() { " STARTTLS" } else { "" };
     // RFC 3501 §6.2.3: LOGINDISABLED where a password would go over the wire in the clear.

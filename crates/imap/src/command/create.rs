@@ -1,9 +1,10 @@
 //! CREATE (RFC 3501 §6.3.3), with the USE of CREATE-SPECIAL-USE (RFC 6154 §3).
 
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
+use crate::codec::object_id::{self, Object};
 use crate::codec::{Name, name};
 use crate::session::Session;
-use crate::session::answer::{Answer, Outcome, failure};
+use crate::session::answer::{Answer, Code, Outcome, failure};
 use model::SpecialUse;
 use node_client::ClientError;
 use wire::session::FailureCode;
@@ -60,10 +61,14 @@ impl Create {
             special_use: wire::convert::special_use_field(special_use),
             token: bytes::Bytes::new(),
         };
-        account.node.create(create).await.map_err(|error| match (&error, special_use) {
+        let created = account.node.create(create).await.map_err(|error| match (&error, special_use) {
             (ClientError::Failure(FailureCode::Cannot, text), Some(_)) => Answer::refused("USEATTR", text.clone()),
             _ => failure(&error),
         })?;
-        Ok(Answer::ok("Done"))
+        if created.folder == 0 {
+            return Ok(Answer::ok("Done"));
+        }
+        // RFC 8474 §4.1
+        Ok(Answer::ok("Done").with(Code::MailboxId(object_id::text(Object::Folder, created.folder))))
     }
 }

@@ -1,10 +1,10 @@
 //! LSUB (RFC 3501 §6.3.9): what is subscribed to, whether it exists or not.
 
-use super::list::{Pattern, arguments, write_name};
+use super::list::pattern::Pattern;
+use super::list::{above, arguments, write_name};
 use crate::codec::cursor::{Cursor, Parsed};
 use crate::session::Session;
 use crate::session::answer::{Answer, Outcome};
-use model::folder::SEPARATOR;
 use std::collections::BTreeMap;
 use wire::session::Folders;
 
@@ -33,14 +33,16 @@ impl Lsub {
     /// BAD before sign-in; NO of the node.
     pub async fn run(self, session: &mut Session) -> Outcome {
         let folders = session.account()?.node.list().await?;
-        if let Some(pattern) = Pattern::new(&self.reference, &self.pattern) {
+        let utf8 = session.enabled.utf8_names();
+        if let Some(pattern) = Pattern::new(&self.reference, &self.pattern, utf8) {
             for (name, selectable) in matching(&folders, &pattern) {
                 let out = &mut session.connection.out;
                 out.extend_from_slice(b"* LSUB (");
                 if !selectable {
                     out.extend_from_slice(b"\\Noselect");
                 }
-                write_name(out, &name);
+                write_name(out, &name, utf8);
+                out.extend_from_slice(b"\r\n");
                 session.connection.relieve().await?;
             }
         }
@@ -60,8 +62,7 @@ fn matching(folders: &Folders, pattern: &Pattern) -> BTreeMap<String, bool> {
             continue;
         }
         // RFC 3501 §6.3.9: with `%`, a name above a subscription is told with \Noselect.
-        let above = name.match_indices(SEPARATOR).filter_map(|(at, _)| name.get(..at));
-        for above in above.filter(|above| pattern.matches(above)) {
+        for above in above(name).filter(|above| pattern.matches(above)) {
             found.entry(above.to_owned()).or_insert(false);
         }
     }
@@ -87,7 +88,7 @@ mod tests {
             subscribed_only: vec!["old/x".into()],
         };
         let found = |pattern: &str| {
-            let pattern = Pattern::new(b"", pattern.as_bytes()).unwrap();
+            let pattern = Pattern::new(b"", pattern.as_bytes(), false).unwrap();
             matching(&folders, &pattern).into_iter().collect::<Vec<_>>()
         };
         let expected = |names: &[(&str, bool)]| names.iter().map(|&(n, s)| (n.to_owned(), s)).collect::<Vec<_>>();

@@ -2,11 +2,14 @@
 //! IMAP's words.
 
 use crate::codec::{Malformed, writer};
-use model::{Uid, UidSet};
+use model::UidSet;
 use node_client::ClientError;
 use std::borrow::Cow;
 use std::io;
 use wire::session::FailureCode;
+
+/// Octets of a URL that a BADURL repeats: what is longer would be no line.
+const BAD_URL_BYTES_MAX: usize = 900;
 
 /// OK, NO or BAD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,16 +29,30 @@ pub enum Code {
     Plain(&'static str),
     /// `CAPABILITY`: what the connection can do now.
     Capability(String),
-    /// `APPENDUID uidvalidity uid`
-    AppendUid(u32, Uid),
+    /// `APPENDUID uidvalidity uids`
+    AppendUid(u32, UidSet),
+    /// `BADURL "url"` (RFC 4469 §5)
+    BadUrl(Box<[u8]>),
     /// `COPYUID uidvalidity from to`
     CopyUid(u32, String, String),
     /// `MODIFIED set`
     Modified(UidSet),
     /// `HIGHESTMODSEQ n`
     HighestModSeq(u64),
+    /// `METADATA LONGENTRIES n` (RFC 5464): the longest value that was left out.
+    LongEntries(usize),
+    /// `METADATA MAXSIZE n` (RFC 5464): values may have so many octets.
+    MetadataMaxSize(usize),
+    /// `MAILBOXID (id)` (RFC 8474)
+    MailboxId(String),
     /// `BADCHARSET (…)`
     BadCharset,
+    /// `NOUPDATE "tag"` (RFC 5267 §4.3.1)
+    NoUpdate(String),
+    /// `MESSAGELIMIT limit [lowest-uid]` (RFC 9738 §4)
+    MessageLimit(usize, Option<u32>),
+    /// `BADEVENT (…)`: the events that NOTIFY takes (RFC 5465 §3.1)
+    BadEvent,
 }
 
 impl Code {
@@ -45,13 +62,37 @@ impl Code {
         match self {
             Self::Plain(name) => out.extend_from_slice(name.as_bytes()),
             Self::Capability(list) => out.extend_from_slice(format!("CAPABILITY {list}").as_bytes()),
-            Self::AppendUid(validity, uid) => out.extend_from_slice(format!("APPENDUID {validity} {uid}").as_bytes()),
+            Self::AppendUid(validity, uids) => out.extend_from_slice(format!("APPENDUID {validity} {uids}").as_bytes()),
+            Self::BadUrl(url) => {
+                // One line of ASCII, as all answers are.
+                let shown: Vec<u8> =
+                    url.iter().map(|byte| if matches!(byte, b' '..=b'~') { *byte } else { b'?' }).collect();
+                out.extend_from_slice(b"BADURL ");
+                writer::string(out, shown.get(..BAD_URL_BYTES_MAX).unwrap_or(&shown));
+            }
             Self::CopyUid(validity, from, to) => {
                 out.extend_from_slice(format!("COPYUID {validity} {from} {to}").as_bytes());
             }
             Self::Modified(set) => out.extend_from_slice(format!("MODIFIED {set}").as_bytes()),
             Self::HighestModSeq(modseq) => out.extend_from_slice(format!("HIGHESTMODSEQ {modseq}").as_bytes()),
-            Self::BadCharset => out.extend_from_slice(b"BADCHARSET (US-ASCII UTF-8)"),
+            Self::LongEntries(octets) => out.extend_from_slice(format!("METADATA LONGENTRIES {octets}").as_bytes()),
+            Self::MetadataMaxSize(octets) => out.extend_from_slice(format!("METADATA MAXSIZE {octets}").as_bytes()),
+            Self::MailboxId(id) => out.extend_from_slice(format!("MAILBOXID ({id})").as_bytes()),
+            Self::MessageLimit(max, None) => out.extend_from_slice(format!("MESSAGELIMIT {max}").as_bytes()),
+            Self::MessageLimit(max, Some(lowest)) => {
+                out.extend_from_slice(format!("MESSAGELIMIT {max} {lowest}").as_bytes());
+            }
+            Self::BadEvent => {
+                out.extend_from_slice(b"BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)")
+            }
+            Self::BadCharset => {
+                let known = crate::command::search::CHARSETS_LISTED;
+                out.extend_from_slice(format!("BADCHARSET ({known})").as_bytes());
+            }
+            Self::NoUpdate(tag) => {
+                out.extend_from_slice(b"NOUPDATE ");
+                writer::string(out, tag.as_bytes());
+            }
         }
         out.extend_from_slice(b"] ");
     }
@@ -100,6 +141,10 @@ impl Answer {
     /// BAD
     pub fn bad(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Status::Bad, text)
+    }
+    /// Whether it is OK.
+    pub fn is_ok(&self) -> bool {
+        self.status == Status::Ok
     }
     /// With a response code.
     #[must_use]
@@ -215,7 +260,7 @@ pub fn failure(error: &ClientError) -> Answer {
         FailureCode::Internal | FailureCode::UnknownVerb | FailureCode::Malformed | FailureCode::Forbidden => {
             "SERVERBUG"
         }
-        FailureCode::NoSuchFolder => "NONEXISTENT",
+        FailureCode::NoSuchFolder | FailureCode::NoSuchMessage => "NONEXISTENT",
         FailureCode::FolderExists => "ALREADYEXISTS",
         FailureCode::BadName | FailureCode::Cannot => "CANNOT",
         FailureCode::HasChildren => "HASCHILDREN",
@@ -240,6 +285,14 @@ pub fn failure_of_target(error: &ClientError) -> Answer {
 /// Writes an untagged OK with a code.
 pub fn untagged_ok(out: &mut Vec<u8>, code: &Code, text: &str) {
     out.extend_from_slice(b"* OK ");
+    code.write(out);
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes an untagged NO with a code.
+pub fn untagged_no(out: &mut Vec<u8>, code: &Code, text: &str) {
+    out.extend_from_slice(b"* NO ");
     code.write(out);
     out.extend_from_slice(text.as_bytes());
     out.extend_from_slice(b"\r\n");

@@ -52,7 +52,24 @@ fn commands_are_read() {
         "a LIST \"\" *",
         "a LIST \"\" \"%\"",
         "a LIST x/ %]",
+        "a LIST () \"\" * RETURN ()",
+        "a LIST (SUBSCRIBED REMOTE RECURSIVEMATCH) \"\" (a% \"b\")",
+        "a LIST (special-use) x/ % RETURN (CHILDREN SUBSCRIBED SPECIAL-USE)",
+        "a LIST \"\" (INBOX) RETURN (STATUS (MESSAGES UNSEEN SIZE) CHILDREN)",
+        "a LIST \"\" * RETURN (METADATA (/shared/a \"/private/b\") STATUS (SIZE))",
+        "a LIST \"\" * RETURN (METADATA /shared/a)",
+        "a GETMETADATA \"\" /shared/comment",
+        "a GETMETADATA (MAXSIZE 1024 DEPTH infinity) INBOX (/private \"/shared/a b\")",
+        "a GETMETADATA INBOX (DEPTH 1) (/private)",
+        "a GETMETADATA INBOX (MAXSIZE 0) /private/x",
+        "a SETMETADATA INBOX (/private/comment {1}\r\nx /shared/comment NIL)",
+        "a SETMETADATA \"\" (/private/a ~{3}\r\na\0b)",
+        "a GETQUOTA \"\"",
+        "a GETQUOTAROOT INBOX",
+        "a SETQUOTA \"\" (STORAGE 512 MESSAGE 3)",
+        "a SETQUOTA x ()",
         "a LSUB \"\" \"*\"",
+        "a STATUS x (SIZE DELETED DELETED-STORAGE MAILBOXID)",
         "a STATUS x (MESSAGES)",
         "a COPY 1:3 x",
         "a UID MOVE * x",
@@ -104,6 +121,42 @@ fn what_is_malformed_is_refused_with_a_reason() {
         "a RENAME a",
         "a LIST x",
         "a LIST \"\" (",
+        "a LIST \"\" ()",
+        "a LIST (RECURSIVEMATCH) \"\" *",
+        "a LIST (RECURSIVEMATCH REMOTE) \"\" *",
+        "a LIST (MARKED) \"\" *",
+        "a LIST (SUBSCRIBED)",
+        "a LIST (SUBSCRIBED \"\" *",
+        "a LIST \"\" * RETURN",
+        "a LIST \"\" * RETURN (MYRIGHTS)",
+        "a LIST \"\" * RETURN (STATUS)",
+        "a LIST \"\" * RETURN (STATUS ())",
+        "a LIST \"\" * RETURN (STATUS (FOO))",
+        "a LIST \"\" * (CHILDREN)",
+        "a LIST \"\" * RETURN (METADATA)",
+        "a LIST \"\" * RETURN (METADATA ())",
+        "a LIST \"\" * RETURN (METADATA (comment))",
+        "a GETMETADATA INBOX",
+        "a GETMETADATA INBOX ()",
+        "a GETMETADATA () INBOX /private/x",
+        "a GETMETADATA (DEPTH 2) INBOX /private/x",
+        "a GETMETADATA (MAXSIZE) INBOX /private/x",
+        "a GETMETADATA INBOX /comment",
+        "a GETMETADATA INBOX /private/",
+        "a GETMETADATA INBOX /private//x",
+        "a GETMETADATA INBOX \"/private/%\"",
+        "a GETMETADATA INBOX private/x",
+        "a GETMETADATA INBOX {10}\r\n/private/\u{fc}",
+        "a SETMETADATA INBOX ()",
+        "a SETMETADATA INBOX (/private \"x\")",
+        "a SETMETADATA INBOX (/private/x)",
+        "a SETMETADATA INBOX (/private/x y)",
+        "a SETMETADATA INBOX /private/x NIL",
+        "a SETMETADATA INBOX (/private/x {1}\r\n\0)",
+        "a GETQUOTA",
+        "a GETQUOTAROOT",
+        "a SETQUOTA \"\"",
+        "a SETQUOTA \"\" (STORAGE)",
         "a STATUS x",
         "a STATUS x ()",
         "a STATUS x (FOO)",
@@ -150,7 +203,11 @@ fn what_is_malformed_is_refused_with_a_reason() {
 fn an_unknown_charset_is_not_malformed() {
     assert_eq!(
         good("a SEARCH CHARSET KOI8-R SUBJECT {1}\r\n\u{7f}"),
-        Command::Search(search::Search { by_uid: false, bad_charset: true, keys: vec![] })
+        Command::Search(search::Search {
+            by_uid: false,
+            returns: None,
+            criteria: search::Criteria { charset_named: true, bad_charset: true, keys: vec![] },
+        })
     );
 }
 
@@ -192,7 +249,8 @@ proptest! {
     #[test]
     fn anything_may_come(text in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = parse(&text, Enabled::default());
-        let _ = append::head(&text, Enabled::default());
+        let _ = append::head(&text, true, Enabled::default());
+        let _ = append::head(&text, false, Enabled::default());
     }
 
     #[test]

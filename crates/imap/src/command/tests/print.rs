@@ -3,8 +3,12 @@
 use crate::codec::{FlagList, Name, mutf7};
 use crate::command::Command;
 use crate::command::fetch::{Fetch, Form, Section};
-use crate::command::search::Key;
-use wire::session::{DateRelation, FetchItem, StoreMode};
+use crate::command::list::List;
+use crate::command::metadata::{GetMetadata, SetMetadata};
+use crate::command::search::{Criteria, Key, Place, Returns};
+use crate::command::sort::Criterion;
+use crate::command::source::Source;
+use wire::session::{DateRelation, FetchItem, MetadataDepth, SortField, StoreMode};
 
 /// The command with the tag `t1` and its line end. `style` decides between what means the same.
 pub(super) fn command(command: &Command, style: u64) -> Vec<u8> {
@@ -62,6 +66,7 @@ impl Printer {
             Command::Capability => self.word("CAPABILITY"),
             Command::Check => self.word("CHECK"),
             Command::Id => self.word("ID NIL"),
+            Command::Compress => self.word("COMPRESS DEFLATE"),
             Command::Idle => self.word("IDLE"),
             Command::Logout => self.word("LOGOUT"),
             Command::Namespace => self.word("NAMESPACE"),
@@ -72,6 +77,8 @@ impl Printer {
                 self.word("ENABLE X");
                 enable.extensions.iter().for_each(|extension| self.word(&format!(" {}", extension.name())));
             }
+            // What SET says has tests of its own.
+            Command::Notify(_) => self.word("NOTIFY NONE"),
             Command::Unauthenticate => self.word("UNAUTHENTICATE"),
             Command::Authenticate(authenticate) => {
                 self.word("AUTHENTICATE ");
@@ -105,8 +112,6 @@ impl Printer {
                 if select.condstore {
                     self.word(" (CONDSTORE)");
                 }
-            }
-            Command::Rename(rename) => {
                 if let Some(known) = &select.known {
                     self.word(" (QRESYNC");
                     self.raw(&format!(" ({} {}", known.uid_validity, known.modseq));
@@ -115,11 +120,21 @@ impl Printer {
                     matches.for_each(|(numbers, uids)| self.raw(&format!(" ({numbers} {uids})")));
                     self.raw("))");
                 }
+            }
+            Command::Rename(rename) => {
                 self.named("RENAME ", &rename.from);
                 self.raw(" ");
                 self.name(&rename.to);
             }
-            Command::List(list) => self.patterns("LIST ", &list.reference, &list.pattern),
+            Command::List(list) => self.list(list),
+            Command::GetMetadata(get) => self.get_metadata(get),
+            Command::SetMetadata(set) => self.set_metadata(set),
+            Command::GetQuota(get) => {
+                self.word("GETQUOTA ");
+                self.astring(&get.root);
+            }
+            Command::GetQuotaRoot(get) => self.named("GETQUOTAROOT ", &get.name),
+            Command::SetQuota => self.word("SETQUOTA \"\" (STORAGE 512)"),
             Command::Lsub(lsub) => self.patterns("LSUB ", &lsub.reference, &lsub.pattern),
             Command::Status(status) => {
                 self.named("STATUS ", &status.name);
@@ -160,14 +175,100 @@ impl Printer {
             Command::Search(search) => {
                 self.uid(search.by_uid);
                 self.word("SEARCH");
-                if self.choice(2) == 0 {
+                self.returns(search.returns.as_ref());
+                if search.criteria.charset_named {
                     self.word(" CHARSET UTF-8");
                 }
-                for key in &search.keys {
-                    self.raw(" ");
-                    self.key(key);
+                self.keys(&search.criteria);
+            }
+            Command::Sort(sort) => {
+                self.uid(sort.by_uid);
+                self.word("SORT");
+                self.returns(sort.returns.as_ref());
+                let criteria: Vec<String> = sort.sort.iter().map(criterion).collect();
+                self.word(&format!(" ({}) utf-8", criteria.join(" ")));
+                self.keys(&sort.criteria);
+            }
+            Command::Thread(thread) => {
+                self.uid(thread.by_uid);
+                let name = thread.algorithm.as_str_name().trim_start_matches("THREAD_ALGORITHM_").replace('_', "");
+                self.word(&format!("THREAD {name} US-ASCII"));
+                self.keys(&thread.criteria);
+            }
+            Command::Esearch(esearch) => {
+                self.word("ESEARCH");
+                if let Some(sources) = &esearch.sources {
+                    self.word(" IN (");
+                    self.sources(sources);
+                    self.raw(")");
+                }
+                self.returns(Some(&esearch.returns));
+                self.keys(&esearch.criteria);
+            }
+            Command::UidBatches(batches) => {
+                self.word(&format!("UIDBATCHES {}", batches.messages));
+                if let Some((first, last)) = batches.range {
+                    self.raw(&format!(" {first}:{last}"));
                 }
             }
+            Command::CancelUpdate(cancel) => {
+                self.word("CANCELUPDATE");
+                for tag in &cancel.tags {
+                    self.raw(&format!(" \"{}\"", String::from_utf8_lossy(tag)));
+                }
+            }
+        }
+    }
+
+    fn returns(&mut self, returns: Option<&Returns>) {
+        let Some(returns) = returns else { return };
+        let options = [
+            (returns.min, "MIN"),
+            (returns.max, "MAX"),
+            (returns.all, "ALL"),
+            (returns.count, "COUNT"),
+            (returns.save, "SAVE"),
+            (returns.context, "CONTEXT"),
+            (returns.update, "UPDATE"),
+            (returns.relevancy, "RELEVANCY"),
+        ];
+        let mut words: Vec<String> =
+            options.into_iter().filter(|(is, _)| *is).map(|(_, name)| name.to_owned()).collect();
+        words.extend(returns.partial.map(|range| format!("PARTIAL {range}")));
+        self.word(&format!(" RETURN ({})", words.join(" ")));
+    }
+
+    fn keys(&mut self, criteria: &Criteria) {
+        for key in &criteria.keys {
+            self.raw(" ");
+            self.key(key);
+        }
+    }
+
+    fn sources(&mut self, sources: &[Source]) {
+        for (at, source) in sources.iter().enumerate() {
+            if at > 0 {
+                self.raw(" ");
+            }
+            let (word, names) = match source {
+                Source::Selected => ("selected", None),
+                Source::Inboxes => ("inboxes", None),
+                Source::Personal => ("personal", None),
+                Source::Subscribed => ("subscribed", None),
+                Source::Subtree(names) => ("subtree", Some(names)),
+                Source::SubtreeOne(names) => ("subtree-one", Some(names)),
+                Source::Mailboxes(names) => ("mailboxes", Some(names)),
+            };
+            self.word(word);
+            let Some(names) = names else { continue };
+            self.raw(" (");
+            for (at, name) in names.iter().enumerate() {
+                if at > 0 {
+                    self.raw(" ");
+                }
+                self.name(name);
+            }
+            self.raw(")");
         }
     }
 
@@ -187,6 +288,105 @@ impl Printer {
         self.astring(reference);
         self.raw(" ");
         self.astring(pattern);
+    }
+
+    fn list(&mut self, list: &List) {
+        self.word("LIST ");
+        if list.extended {
+            let options = [
+                (list.selection.subscribed, "SUBSCRIBED"),
+                (list.selection.special_use, "SPECIAL-USE"),
+                (list.selection.recursive, "RECURSIVEMATCH"),
+            ];
+            let options: Vec<_> = options.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+            self.word(&format!("({}) ", options.join(" ")));
+        }
+        self.astring(&list.reference);
+        self.raw(" ");
+        if let [pattern] = list.patterns.as_slice() {
+            self.astring(pattern);
+        } else {
+            for (at, pattern) in list.patterns.iter().enumerate() {
+                self.raw(if at == 0 { "(" } else { " " });
+                self.astring(pattern);
+            }
+            self.raw(")");
+        }
+        if !list.extended {
+            return;
+        }
+        let mut options = vec!["CHILDREN".to_owned()];
+        if list.returns.subscribed {
+            options.push("SUBSCRIBED".into());
+        }
+        if !list.returns.status.is_empty() {
+            let items: Vec<_> = list.returns.status.iter().map(|item| item.name()).collect();
+            options.push(format!("STATUS ({})", items.join(" ")));
+        }
+        self.word(&format!(" RETURN ({}", options.join(" ")));
+        if !list.returns.metadata.is_empty() {
+            self.word(" METADATA ");
+            self.entries(&list.returns.metadata);
+        }
+        self.raw(")");
+    }
+
+    fn entries(&mut self, entries: &[String]) {
+        if let ([entry], 0) = (entries, self.choice(2)) {
+            return self.astring(entry.as_bytes());
+        }
+        for (at, entry) in entries.iter().enumerate() {
+            self.raw(if at == 0 { "(" } else { " " });
+            self.astring(entry.as_bytes());
+        }
+        self.raw(")");
+    }
+
+    fn target(&mut self, name: Option<&Name>) {
+        match name {
+            Some(name) => self.name(name),
+            None => self.raw("\"\""),
+        }
+    }
+
+    fn get_metadata(&mut self, get: &GetMetadata) {
+        let depth = match get.depth {
+            MetadataDepth::Zero => "0",
+            MetadataDepth::One => "1",
+            MetadataDepth::Infinity => "infinity",
+        };
+        let max_size = get.max_size.map(|octets| format!(" MAXSIZE {octets}")).unwrap_or_default();
+        let options = format!("(DEPTH {depth}{max_size}) ");
+        let first = self.choice(2) == 0;
+        self.word("GETMETADATA ");
+        if first {
+            self.word(&options);
+        }
+        self.target(get.name.as_ref());
+        self.raw(" ");
+        if !first {
+            self.word(&options);
+        }
+        self.entries(&get.entries);
+    }
+
+    fn set_metadata(&mut self, set: &SetMetadata) {
+        self.word("SETMETADATA ");
+        self.target(set.name.as_ref());
+        for (at, (entry, value)) in set.changes.iter().enumerate() {
+            self.raw(if at == 0 { " (" } else { " " });
+            self.astring(entry.as_bytes());
+            self.raw(" ");
+            match value {
+                None => self.word("NIL"),
+                Some(value) => {
+                    let way = if value.contains(&0) || self.choice(2) == 0 { "~" } else { "" };
+                    self.raw(&format!("{way}{{{}}}\r\n", value.len()));
+                    self.out.extend_from_slice(value);
+                }
+            }
+        }
+        self.raw(")");
     }
 
     fn flags(&mut self, list: &FlagList) {
@@ -286,6 +486,30 @@ impl Printer {
             Key::Larger(octets) => self.word(&format!("LARGER {octets}")),
             Key::Smaller(octets) => self.word(&format!("SMALLER {octets}")),
             Key::ModSeq(modseq) => self.word(&format!("MODSEQ {modseq}")),
+            Key::SavedDate(relation, day) => self.date("SAVED", *relation, *day),
+            Key::Older(seconds) => self.word(&format!("OLDER {seconds}")),
+            Key::Younger(seconds) => self.word(&format!("YOUNGER {seconds}")),
+            Key::Email(email) => {
+                self.word("EMAILID ");
+                self.raw(&format!("E{email}"));
+            }
+            Key::Thread(thread) => {
+                self.word("THREADID ");
+                self.raw(&format!("T{thread}"));
+            }
+            Key::Nothing => self.word("EMAILID x"),
+            Key::Fuzzy(key) => {
+                self.word("FUZZY ");
+                self.key(key);
+            }
+            Key::Pattern(Place::Body, pattern) => self.text("XREGEX BODY ", pattern),
+            Key::Pattern(Place::Text, pattern) => self.text("XREGEX TEXT ", pattern),
+            Key::Pattern(Place::Field(name), pattern) => {
+                self.word("XREGEX HEADER ");
+                self.astring(name.as_bytes());
+                self.raw(" ");
+                self.astring(pattern.as_bytes());
+            }
         }
     }
 
@@ -307,4 +531,12 @@ impl Printer {
         let date = if self.choice(2) == 0 { date } else { format!("\"{date}\"") };
         self.raw(&date);
     }
+}
+
+fn criterion(criterion: &Criterion) -> String {
+    let name = match criterion.field {
+        SortField::Rank => "RELEVANCY".to_owned(),
+        field => field.as_str_name().trim_start_matches("SORT_FIELD_").replace('_', ""),
+    };
+    if criterion.reverse { format!("REVERSE {name}") } else { name }
 }

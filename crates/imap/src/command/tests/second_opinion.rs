@@ -24,6 +24,7 @@ fn ours(command: &Command) -> Option<String> {
         Command::Noop => "noop".into(),
         Command::Logout => "logout".into(),
         Command::Check => "check".into(),
+        Command::Compress => "compress deflate".into(),
         Command::Idle => "idle".into(),
         Command::Close(close) => {
             if close.expunge {
@@ -40,7 +41,9 @@ fn ours(command: &Command) -> Option<String> {
         Command::Delete(delete) => format!("delete {}", name(&delete.name)),
         Command::Rename(rename) => format!("rename {} {}", name(&rename.from), name(&rename.to)),
         Command::Subscribe(subscribe) => format!("subscribe {} {}", subscribe.subscribed, name(&subscribe.name)),
-        Command::List(list) => format!("list {:?} {:?}", inbox(&list.reference), list.pattern),
+        Command::List(list) if !list.extended => {
+            format!("list {:?} {:?}", inbox(&list.reference), list.patterns.concat())
+        }
         Command::Lsub(lsub) => format!("lsub {:?} {:?}", inbox(&lsub.reference), lsub.pattern),
         Command::Status(status) => format!("status {} {}", name(&status.name), status.items.len()),
         Command::Copy(copy) => format!("copy {} {} {} {}", copy.by_uid, copy.moves, set(&copy.set), name(&copy.to)),
@@ -58,7 +61,9 @@ fn ours(command: &Command) -> Option<String> {
             };
             format!("store {} {} {mode} {} {flags}", store.by_uid, set(&store.set), store.silent)
         }
-        Command::Search(search) => format!("search {} {}", search.by_uid, search.keys.len()),
+        Command::Search(search) if search.returns.is_none() => {
+            format!("search {} {}", search.by_uid, search.criteria.keys.len())
+        }
         _ => return None,
     })
 }

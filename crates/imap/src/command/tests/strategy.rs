@@ -3,27 +3,32 @@
 use crate::codec::sequence::Bound;
 use crate::codec::{FlagList, Name, SequenceSet};
 use crate::command::fetch::{Fetch, Form, Items, Kind, Section};
-use crate::command::search::{Key, Search};
+use crate::command::search::{Criteria, Key, Place, Range, Returns, Search};
+use crate::command::sort::{Criterion, Sort};
 use crate::command::status::{Item, Status};
+use crate::command::thread::Thread;
 use crate::command::{
-    Command, authenticate, close, copy, create, delete, enable, expunge, list, login, lsub, rename, select, store,
-    subscribe,
+    Command, authenticate, close, copy, create, delete, enable, expunge, list, login, lsub, metadata, notify, quota, rename,
+    select, store, subscribe,
 };
+use crate::command::{cancelupdate, esearch, source, uidbatches};
 use crate::session::qresync::Known;
 use model::{Flag, Flags, FolderName, Keyword, SpecialUse};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select as one_of;
-use wire::session::{DateRelation, FetchItem, StoreMode};
+use wire::session::{DateRelation, FetchItem, MetadataDepth, StoreMode};
 
 pub(super) fn commands() -> impl Strategy<Value = Command> {
     prop_oneof![
         plain(),
         folders(),
+        metadata(),
         messages(),
         fetches().prop_map(Command::Fetch),
-        searches().prop_map(Command::Search)
+        searches().prop_map(Command::Search),
+        finds()
     ]
 }
 
@@ -37,10 +42,12 @@ fn plain() -> impl Strategy<Value = Command> {
         Just(Command::Capability),
         Just(Command::Check),
         Just(Command::Id),
+        Just(Command::Compress),
         Just(Command::Idle),
         Just(Command::Logout),
         Just(Command::Namespace),
         Just(Command::Noop),
+        Just(Command::Notify(notify::Notify::None)),
         Just(Command::Starttls),
         any::<bool>().prop_map(|expunge| Command::Close(close::Close { expunge })),
         vec(one_of(enable::Extension::ALL.to_vec()), 0..4)
@@ -82,13 +89,33 @@ fn folders() -> impl Strategy<Value = Command> {
     ]
 }
 
-fn sets() -> impl Strategy<Value = SequenceSet> {
+fn entries() -> impl Strategy<Value = String> {
+    "/(private|SHARED)(/[a-zA-Z. (){]{1,8}){1,3}"
+}
+
+fn metadata() -> impl Strategy<Value = Command> {
+    let depth = one_of(vec![MetadataDepth::Zero, MetadataDepth::One, MetadataDepth::Infinity]);
+    let value = option::of(vec(any::<u8>(), 0..20));
+    prop_oneof![
+        (option::of(names()), vec(entries(), 1..4), depth, option::of(any::<u32>())).prop_map(
+            |(name, entries, depth, max_size)| {
+                Command::GetMetadata(metadata::GetMetadata { name, entries, depth, max_size })
+            }
+        ),
+        (option::of(names()), vec((entries(), value), 1..4))
+            .prop_map(|(name, changes)| Command::SetMetadata(metadata::SetMetadata { name, changes })),
+        octets().prop_map(|root| Command::GetQuota(quota::GetQuota { root })),
+        names().prop_map(|name| Command::GetQuotaRoot(quota::GetQuotaRoot { name })),
+        Just(Command::SetQuota),
+    ]
+}
+
 fn lists() -> impl Strategy<Value = Command> {
     let selection = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(subscribed, special_use, recursive)| {
         list::options::Selection { subscribed, special_use, recursive: recursive && (subscribed || special_use) }
     });
-    let returns = (any::<bool>(), vec(one_of(Item::ALL.to_vec()), 0..6))
-        .prop_map(|(subscribed, status)| list::options::Returns { subscribed, status });
+    let returns = (any::<bool>(), vec(one_of(Item::ALL.to_vec()), 0..6), vec(entries(), 0..3))
+        .prop_map(|(subscribed, status, metadata)| list::options::Returns { subscribed, status, metadata });
     prop_oneof![
         (octets(), octets()).prop_map(|(reference, pattern)| list::List {
             reference,
@@ -120,8 +147,10 @@ fn known() -> impl Strategy<Value = Known> {
     )
 }
 
+fn sets() -> impl Strategy<Value = SequenceSet> {
     let bound = || prop_oneof![(1u32..50).prop_map(Bound::Number), (1u32..).prop_map(Bound::Number), Just(Bound::Star)];
-    vec((bound(), bound()), 1..5).prop_map(|ranges| SequenceSet::new(ranges).unwrap())
+    let ranges = vec((bound(), bound()), 1..5).prop_map(|ranges| SequenceSet::new(ranges).unwrap());
+    prop_oneof![9 => ranges, 1 => Just(SequenceSet::saved())]
 }
 
 fn flags() -> impl Strategy<Value = FlagList> {
@@ -176,7 +205,7 @@ fn fetches() -> impl Strategy<Value = Fetch> {
         0..4,
     );
     let changed_since = option::of(0u64..=i64::MAX as u64);
-    (any::<bool>(), sets(), simple, any::<bool>(), vec(sections(), 0..3), changed_since).prop_filter_map(
+    (any::<bool>(), sets(), simple, any::<bool>(), vec(sections(), 0..3), changed_since, any::<bool>()).prop_filter_map(
         "something must be asked for",
         |(by_uid, set, simple, uid, sections, changed_since, vanished)| {
             let mut items = Items::default();
@@ -194,7 +223,59 @@ fn fetches() -> impl Strategy<Value = Fetch> {
 }
 
 fn searches() -> impl Strategy<Value = Search> {
-    (any::<bool>(), vec(keys(), 1..4)).prop_map(|(by_uid, keys)| Search { by_uid, bad_charset: false, keys })
+    let criteria =
+        (any::<bool>(), criteria()).prop_map(|(charset_named, criteria)| Criteria { charset_named, ..criteria });
+    (any::<bool>(), option::of(returns()), criteria).prop_map(|(by_uid, returns, criteria)| Search {
+        by_uid,
+        returns,
+        criteria,
+    })
+}
+
+fn criteria() -> impl Strategy<Value = Criteria> {
+    vec(keys(), 1..4).prop_map(Criteria::new)
+}
+
+fn returns() -> impl Strategy<Value = Returns> {
+    let bools = proptest::array::uniform8(any::<bool>());
+    let range = (any::<bool>(), 1u32.., 1u32..).prop_map(|(from_end, first, last)| Range { from_end, first, last });
+    (bools, option::of(range)).prop_map(|([min, max, all, count, save, context, update, relevancy], partial)| {
+        let mut returns = Returns { min, max, all, count, save, context, update, relevancy, partial };
+        returns.all &= partial.is_none();
+        returns.all |= !(returns.tells() || save);
+        returns
+    })
+}
+
+/// The searching commands but SEARCH.
+fn finds() -> impl Strategy<Value = Command> {
+    use wire::session::{SortField, ThreadAlgorithm};
+    let criterion = (any::<bool>(), 0i32..10)
+        .prop_map(|(reverse, field)| Criterion { reverse, field: SortField::try_from(field).unwrap() });
+    let sort = (any::<bool>(), option::of(returns()), vec(criterion, 1..4), criteria())
+        .prop_map(|(by_uid, returns, sort, criteria)| Command::Sort(Sort { by_uid, returns, sort, criteria }));
+    let thread = (any::<bool>(), 0i32..3, criteria()).prop_map(|(by_uid, algorithm, criteria)| {
+        Command::Thread(Thread { by_uid, algorithm: ThreadAlgorithm::try_from(algorithm).unwrap(), criteria })
+    });
+    let source = prop_oneof![
+        Just(source::Source::Selected),
+        Just(source::Source::Inboxes),
+        Just(source::Source::Personal),
+        Just(source::Source::Subscribed),
+        vec(names(), 1..3).prop_map(source::Source::Subtree),
+        vec(names(), 1..3).prop_map(source::Source::SubtreeOne),
+        vec(names(), 1..3).prop_map(source::Source::Mailboxes),
+    ];
+    let esearch = (option::of(vec(source, 1..3)), returns(), criteria()).prop_map(|(sources, returns, criteria)| {
+        let returns = Returns { save: false, context: false, update: false, relevancy: false, ..returns };
+        let all = returns.all || !returns.tells();
+        Command::Esearch(esearch::Esearch { sources, returns: Returns { all, ..returns }, criteria })
+    });
+    let batches = (1u32.., option::of((1u32.., 1u32..)))
+        .prop_map(|(messages, range)| Command::UidBatches(uidbatches::UidBatches { messages, range }));
+    let tags = vec("[A-Za-z0-9]{1,9}".prop_map(String::into_bytes), 1..4);
+    let cancel = tags.prop_map(|tags| Command::CancelUpdate(cancelupdate::CancelUpdate { tags }));
+    prop_oneof![sort, thread, esearch, batches, cancel]
 }
 
 fn keys() -> impl Strategy<Value = Key> {
@@ -216,12 +297,21 @@ fn keys() -> impl Strategy<Value = Key> {
         number().prop_map(Key::Larger),
         number().prop_map(Key::Smaller),
         number().prop_map(Key::ModSeq),
+        (relations(), 0i32..40_000).prop_map(|(relation, day)| Key::SavedDate(relation, day)),
+        (1u32..).prop_map(Key::Older),
+        (1u32..).prop_map(Key::Younger),
+        number().prop_map(Key::Email),
+        number().prop_map(Key::Thread),
+        text().prop_map(|pattern| Key::Pattern(Place::Body, pattern)),
+        text().prop_map(|pattern| Key::Pattern(Place::Text, pattern)),
+        ("[A-Za-z-]{1,9}", text()).prop_map(|(name, pattern)| Key::Pattern(Place::Field(name), pattern)),
     ];
     leaf.prop_recursive(4, 20, 3, |inner| {
         prop_oneof![
             vec(inner.clone(), 1..4).prop_map(Key::And),
             (inner.clone(), inner.clone()).prop_map(|(either, other)| Key::Or(Box::new(either), Box::new(other))),
-            inner.prop_map(|key| Key::Not(Box::new(key))),
+            inner.clone().prop_map(|key| Key::Not(Box::new(key))),
+            inner.prop_map(|key| Key::Fuzzy(Box::new(key))),
         ]
     })
 }
