@@ -32,6 +32,13 @@ pub const DIRECT_WRITE_BYTES_MIN: usize = 8 * 1024;
 /// Octets taken from the socket at once, on the stack of the poll.
 pub const READ_BYTES: usize = 8 * 1024;
 /// Octets of an APPEND's message that go to the node in one piece.
+/// Messages that one command is done with (RFC 9738): what is held of a COPY's answer is 8 octets for each. Larger folders
+/// than that are none that a client keeps open.
+pub const MESSAGES_PER_COMMAND_MAX: usize = 1_000_000;
+/// Messages whose flags one STORE changes in one go at the node; it goes on with the next when their new flags are written.
+pub const STORE_MESSAGES_AT_ONCE: usize = 10_000;
+/// How long a command may be silent before its client is told that it is being worked on (RFC 9585 §3 has 10 to 15 seconds).
+pub const IN_PROGRESS_EVERY: Duration = Duration::from_secs(10);
 pub const UPLOAD_PIECE_BYTES: usize = 64 * 1024;
 /// Commands that were refused as malformed before the connection is closed, after sign-in: a client that has lost step does
 /// not find it again.

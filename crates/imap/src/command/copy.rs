@@ -2,8 +2,9 @@
 
 use crate::codec::cursor::{Cursor, Parsed};
 use crate::codec::{Name, SequenceSet, name};
-use crate::session::Session;
+use crate::limits::MESSAGES_PER_COMMAND_MAX;
 use crate::session::answer::{Answer, Code, Outcome, failure_of_target, untagged_ok};
+use crate::session::{Session, patiently};
 use model::{Uid, UidSet};
 use wire::session::Copied;
 
@@ -44,6 +45,11 @@ impl Copy {
         if uids.is_empty() {
             return Ok(Answer::ok("There are no such messages"));
         }
+        if uids.len() > MESSAGES_PER_COMMAND_MAX {
+            // RFC 9738 §3.1: a COPY is done whole or not at all.
+            let limit = Code::MessageLimit(MESSAGES_PER_COMMAND_MAX, None);
+            return Ok(Answer::no("That is too much for one command").with(limit));
+        }
         let copy = wire::session::Copy {
             folder: selected.view.folder,
             uids: Some((&uids).into()),
@@ -51,7 +57,9 @@ impl Copy {
             r#move: self.moves,
             token: bytes::Bytes::new(),
         };
-        let copied = selected.node.copy(copy).await.map_err(|error| failure_of_target(&error))?;
+        let copying = selected.node.copy(copy);
+        let copied = patiently(selected.connection, selected.tag, copying).await?;
+        let copied = copied.map_err(|error| failure_of_target(&error))?;
         let code = copy_uid(&copied);
         if self.moves {
             // RFC 6851 §4.3: COPYUID in an untagged OK before the EXPUNGEs.

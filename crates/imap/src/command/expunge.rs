@@ -2,8 +2,8 @@
 
 use crate::codec::SequenceSet;
 use crate::codec::cursor::{Cursor, Parsed};
-use crate::session::Session;
 use crate::session::answer::{Answer, Code, Outcome};
+use crate::session::{Session, patiently};
 use wire::convert::uid_set;
 
 /// EXPUNGE or UID EXPUNGE.
@@ -44,7 +44,7 @@ impl Expunge {
             by_uid: uids.is_some(),
             uids: uids.as_ref().map(Into::into),
         };
-        let expunged = selected.node.expunge(expunge).await?;
+        let expunged = patiently(selected.connection, selected.tag, selected.node.expunge(expunge)).await??;
         let gone = uid_set(expunged.uids.as_ref())?;
         selected.view.vanish_own(&gone, expunged.highest_modseq);
         let answer = Answer::ok("Done");

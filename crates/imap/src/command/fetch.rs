@@ -10,7 +10,7 @@ pub use section::{Form, Kind, Section};
 use crate::codec::SequenceSet;
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::session::answer::{Answer, End, Outcome, Stop};
-use crate::session::{Enabled, Selected, Session, absorb, expunge_issued, write_vanished};
+use crate::session::{Enabled, Selected, Session, absorb, expunge_issued, patiently, within_limit, write_vanished};
 use answer::{Told, Writer};
 use model::UidSet;
 use wire::session::FetchItem;
@@ -31,6 +31,27 @@ pub struct Fetch {
     pub changed_since: Option<u64>,
     /// VANISHED: what of the set is gone since then (RFC 7162 §3.2.6).
     pub vanished: bool,
+}
+
+/// What came of a FETCH.
+struct Streamed {
+    /// Messages that were answered.
+    answered: usize,
+    /// A part's transfer encoding is not known.
+    undecoded: bool,
+}
+
+/// Tells of new messages what NOTIFY asked for (RFC 5465 §5.2). Nothing becomes \Seen by it.
+///
+/// # Errors
+/// NO of the node; the end of the connection when a message broke off.
+pub(crate) async fn tell_new(items: Items, mut selected: Selected<'_>, uids: &UidSet) -> Result<(), Stop> {
+    let set = SequenceSet::all();
+    let fetch = Fetch { by_uid: true, set, items, changed_since: None, vanished: false };
+    if fetch.is_known_here() {
+        return answer::uids(selected, uids).await.map(|_| ());
+    }
+    fetch.stream(&mut selected, uids, false).await.map(|_| ())
 }
 
 impl Fetch {
@@ -66,11 +87,15 @@ impl Fetch {
         Ok(())
     }
 
-    /// Streams the answers: what a node sends goes to the client as it comes, and the node sends no more than was written.
+    /// Answers.
     ///
     /// # Errors
     /// BAD without a selected folder; NO of the node; the end of the connection when a message broke off.
     pub async fn run(self, session: &mut Session) -> Outcome {
+        if self.vanished && !session.enabled.qresync {
+            // RFC 7162 §3.2.6
+            return Err(Answer::bad("VANISHED needs ENABLE QRESYNC").into());
+        }
         if self.items.has(FetchItem::Modseq) {
             session.enable_condstore();
         }
@@ -86,8 +111,29 @@ impl Fetch {
             return answer::uids(selected, &uids).await;
         }
         // RFC 3501 §6.4.5: a body that is not peeked at is seen, but not in a folder that EXAMINE opened.
+        let (uids, limit) = within_limit(uids);
         let marks_seen = self.items.marks_seen() && !selected.view.read_only;
-        let request = self.request(selected.view.folder, &uids, marks_seen);
+        let streamed = self.stream(&mut selected, &uids, marks_seen).await?;
+        if streamed.undecoded {
+            // RFC 3516 §4.3
+            return Ok(Answer::refused("UNKNOWN-CTE", "The transfer encoding of a part is not known"));
+        }
+        let missing = self.changed_since.is_none() && streamed.answered < uids.len();
+        let gone = missing || !selected.view.vanished_of(&uids).is_empty();
+        // RFC 2180 §4.1.2: by number, the client must hear that something it knows of could not be had.
+        if gone && !self.by_uid {
+            return Ok(expunge_issued());
+        }
+        let answer = Answer::ok("Done");
+        Ok(match limit {
+            Some(limit) => answer.with(limit),
+            None => answer,
+        })
+    }
+
+    /// Streams what a node sends to the client as it comes, and the node sends no more than was written.
+    async fn stream(&self, selected: &mut Selected<'_>, uids: &UidSet, marks_seen: bool) -> Result<Streamed, Stop> {
+        let request = self.request(selected.view.folder, uids, marks_seen);
         let mut stream = selected.node.fetch(request).await?;
         let told = Told {
             marks_seen,
@@ -97,7 +143,13 @@ impl Fetch {
         };
         let mut writer = Writer::new(&self.items, told);
         let mut answered = 0usize;
-        while let Some(fetched) = stream.next().await {
+        loop {
+            let next = if writer.is_midway() {
+                stream.next().await
+            } else {
+                patiently(selected.connection, selected.tag, stream.next()).await?
+            };
+            let Some(fetched) = next else { break };
             let fetched = match fetched {
                 Ok(fetched) => fetched,
                 Err(error) => return Err(writer.broken(error.into())),
@@ -109,17 +161,7 @@ impl Fetch {
             }
         }
         writer.end()?;
-        if writer.is_undecoded() {
-            // RFC 3516 §4.3
-            return Ok(Answer::refused("UNKNOWN-CTE", "The transfer encoding of a part is not known"));
-        }
-        let missing = self.changed_since.is_none() && answered < uids.len();
-        let gone = missing || !selected.view.vanished_of(&uids).is_empty();
-        // RFC 2180 §4.1.2: by number, the client must hear that something it knows of could not be had.
-        if gone && !self.by_uid {
-            return Ok(expunge_issued());
-        }
-        Ok(Answer::ok("Done"))
+        Ok(Streamed { answered, undecoded: writer.is_undecoded() })
     }
 
     /// RFC 3501 §6.4.8: UID FETCH answers with the UID whether asked or not; a UIDFETCH has it in front (RFC 9586 §3.3).
@@ -129,9 +171,6 @@ impl Fetch {
 
     /// RFC 7162 §3.2.6: what of the set is gone comes before the rest. `*` is the highest UID there can be.
     async fn tell_vanished(&self, selected: &mut Selected<'_>) -> Result<(), Stop> {
-        if !selected.enabled.qresync {
-            return Err(Answer::bad("VANISHED needs ENABLE QRESYNC").into());
-        }
         let vanished = selected.vanished_earlier(self.changed_since.unwrap_or_default()).await?;
         let vanished = vanished.intersection(&self.set.resolve(u32::MAX));
         Ok(write_vanished(selected.connection, &vanished, true).await?)

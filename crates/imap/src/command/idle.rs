@@ -34,7 +34,7 @@ async fn wait(session: &mut Session, deadline: Instant) -> Result<(), End> {
     let changed = async {
         match account.as_deref() {
             // Without a selected folder there is nothing to tell, and what waits stays where it is.
-            Some(account) if account.view.is_some() => account.node.changed().await,
+            Some(account) if account.view.is_some() || account.notify.is_some() => account.node.changed().await,
             Some(_) | None => std::future::pending().await,
         }
     };

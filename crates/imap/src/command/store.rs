@@ -2,9 +2,12 @@
 
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::codec::{FlagList, SequenceSet};
-use crate::session::answer::{Answer, Code, Outcome, Stop};
+use crate::limits::STORE_MESSAGES_AT_ONCE;
+use crate::session::answer::{Answer, Code, Outcome, Stop, untagged_ok};
 use crate::session::view::NumberCursor;
-use crate::session::{Selected, Session, Told, absorb, expunge_issued, write_flags, write_known_flags};
+use crate::session::{
+    Selected, Session, Told, absorb, expunge_issued, patiently, within_limit, write_flags, write_known_flags,
+};
 use model::{Uid, UidSet};
 use wire::convert::{keyword_texts, uid_set};
 use wire::session::{StoreMode, Stored};
@@ -77,18 +80,31 @@ impl Store {
         if uids.is_empty() {
             return Ok(Answer::ok("Done"));
         }
-        let stored = selected.node.store(self.request(selected.view.folder, &uids)).await?;
-        absorb(selected.node, selected.view)?;
-        self.tell(&mut selected, &stored).await?;
-        let modified = uid_set(stored.modified.as_ref())?;
-        let existing = stored.messages.len() + modified.len();
+        let (uids, limit) = within_limit(uids);
+        let mut modified = UidSet::new();
+        let mut existing = 0;
+        for some in at_once(&uids) {
+            let storing = selected.node.store(self.request(selected.view.folder, &some));
+            let stored = patiently(selected.connection, selected.tag, storing).await??;
+            absorb(selected.node, selected.view)?;
+            self.tell(&mut selected, &stored).await?;
+            let failed = uid_set(stored.modified.as_ref())?;
+            existing += stored.messages.len() + failed.len();
+            modified = modified.union(&failed);
+        }
         // RFC 2180 §4.2: by number and not silent, the client must hear that something it knows of is gone.
         if !self.by_uid && !self.silent && existing < uids.len() {
             return Ok(expunge_issued());
         }
         let answer = Answer::ok("Done");
         if modified.is_empty() {
-            return Ok(answer);
+            return Ok(match limit {
+                Some(limit) => answer.with(limit),
+                None => answer,
+            });
+        }
+        if let Some(limit) = limit {
+            untagged_ok(&mut selected.connection.out, &limit, "The other messages are for another command");
         }
         // RFC 7162 §3.1.3: message numbers for STORE, UIDs for UID STORE.
         Ok(answer.with(Code::Modified(selected.in_words(&modified, self.by_uid))))
@@ -134,5 +150,52 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+/// The set in pieces, so that of the answer to a STORE of a whole large folder no more is held than of a small one's.
+fn at_once(uids: &UidSet) -> Vec<UidSet> {
+    let mut pieces = Vec::new();
+    let (mut bounds, mut room) = (Vec::new(), STORE_MESSAGES_AT_ONCE as u32);
+    for &(first, last) in uids.runs() {
+        let mut next = first;
+        loop {
+            let end = last.min(next.saturating_add(room - 1));
+            bounds.extend([next, end]);
+            room -= end - next + 1;
+            if room == 0 {
+                pieces.extend(UidSet::from_bounds(&std::mem::take(&mut bounds)));
+                room = STORE_MESSAGES_AT_ONCE as u32;
+            }
+            if end == last {
+                break;
+            }
+            next = end + 1;
+        }
+    }
+    pieces.extend(UidSet::from_bounds(&bounds).filter(|rest| !rest.is_empty()));
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_whole_and_bounded() {
+        let max = STORE_MESSAGES_AT_ONCE as u32;
+        for (bounds, lengths) in [
+            (vec![], vec![]),
+            (vec![1, 3, 5, 5], vec![4]),
+            (vec![1, max], vec![max]),
+            (vec![1, max + 1], vec![max, 1]),
+            (vec![1, max - 1, max + 1, max + 1, max + 3, max + 3], vec![max, 1]),
+            (vec![u32::MAX - 2 * max, u32::MAX], vec![max, max, 1]),
+        ] {
+            let uids = UidSet::from_bounds(&bounds).unwrap();
+            let pieces = at_once(&uids);
+            assert_eq!(pieces.iter().map(|piece| piece.len() as u32).collect::<Vec<_>>(), lengths);
+            assert_eq!(pieces.iter().fold(UidSet::new(), |all, piece| all.union(piece)), uids);
+        }
     }
 }

@@ -6,14 +6,17 @@
 pub mod answer;
 pub mod connection;
 mod enabled;
-pub mod transport;
+pub mod notify;
+mod progress;
 pub mod qresync;
 mod told;
 mod updates;
+pub mod transport;
 pub mod view;
 
 pub use enabled::Enabled;
 pub(crate) use told::{Told, begin_fetch, write_flags, write_known_flags, write_vanished};
+pub(crate) use progress::{patiently, within_limit};
 pub(crate) use updates::{absorb, expunge_issued};
 
 use crate::codec::{Announced, Cursor, Step};
@@ -29,7 +32,7 @@ use connection::Connection;
 use model::UidSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use view::View;
 
 /// One client's session.
@@ -45,6 +48,8 @@ pub struct Session {
     /// What the client has turned on.
     pub enabled: Enabled,
     /// Failed sign-ins on this connection.
+    /// The tag of the command at hand.
+    pub tag: String,
     pub failed_sign_ins: u32,
     bad_commands: u32,
 }
@@ -56,6 +61,8 @@ pub struct Account {
     /// The selected folder.
     pub view: Option<Box<View>>,
 }
+    /// What the client wants to be told unasked; `None` before its first NOTIFY (RFC 5465).
+    pub notify: Option<Box<notify::Notify>>,
 
 impl Session {
     /// A session that has not greeted.
@@ -67,6 +74,7 @@ impl Session {
             account: None,
             enabled: Enabled::default(),
             failed_sign_ins: 0,
+            tag: String::new(),
             bad_commands: 0,
         }
     }
@@ -110,27 +118,38 @@ impl Session {
 
     /// Waits for more octets, at most as long as the state allows.
     async fn wait_for_input(&mut self) -> Result<(), End> {
-        self.connection.flush().await?;
         let midway = self.connection.input.is_midway();
         let (patience, text) = match (midway, &self.account) {
             (true, Some(_)) => (READ_STALL, "A command stayed unfinished for too long"),
             (false, Some(_)) => (self.shared.settings.idle, "Autologout: idle for too long"),
             (_, None) => (IDLE_BEFORE_SIGN_IN, "Nobody signed in"),
         };
-        if !midway {
-            self.connection.shrink();
-        }
+        let deadline = Instant::now() + patience;
         let shutdown = self.shared.shutdown.clone();
-        tokio::select! {
-            read = timeout(patience, self.connection.read()) => read.unwrap_or(Err(End::Bye(None, text))),
-            () = shutdown.cancelled(), if !midway => Err(End::Bye(Some("UNAVAILABLE"), "The server is shutting down, connect again")),
+        loop {
+            self.connection.flush().await?;
+            if !midway {
+                self.connection.shrink();
+            }
+            let Self { connection, account, .. } = self;
+            tokio::select! {
+                read = timeout_at(deadline, connection.read()) => return read.unwrap_or(Err(End::Bye(None, text))),
+                () = shutdown.cancelled(), if !midway => {
+                    return Err(End::Bye(Some("UNAVAILABLE"), "The server is shutting down, connect again"));
+                }
+                () = notified(account.as_deref()), if !midway => {}
+            }
+            Box::pin(self.tell_between()).await?;
         }
     }
 
     async fn command(&mut self, text: &Bytes) -> Result<(), End> {
         let (tag, parsed) = command::parse(text, self.enabled);
         let outcome = match parsed {
-            Ok(command) => command.run(self, tag.unwrap_or_default()).await,
+            Ok(command) => {
+                self.tag = tag.unwrap_or_default().to_owned();
+                command.run(self, tag.unwrap_or_default()).await
+            }
             Err(malformed) => Ok(malformed.into()),
         };
         self.conclude(tag, outcome).await
@@ -220,7 +239,7 @@ impl Session {
 
     /// Enters the authenticated state.
     pub fn signed_in(&mut self, node: node_client::Session) {
-        self.account = Some(Box::new(Account { node, view: None }));
+        self.account = Some(Box::new(Account { node, view: None, notify: None }));
         self.connection.input.set_limits(SIGNED_IN);
         self.bad_commands = 0;
     }
@@ -245,10 +264,10 @@ impl Session {
     /// # Errors
     /// [`Stop::Answer`]
     pub fn selected(&mut self) -> Result<Selected<'_>, Stop> {
-        let Self { connection, account, enabled, .. } = self;
+        let Self { connection, account, enabled, tag, .. } = self;
         let account = account.as_deref_mut().ok_or_else(|| Answer::bad("Sign in first"))?;
         let view = account.view.as_deref_mut().ok_or_else(|| Answer::bad("Select a folder first"))?;
-        Ok(Selected { connection, node: &account.node, view, enabled: *enabled })
+        Ok(Selected { connection, node: &account.node, view, enabled: *enabled, tag })
     }
 
     /// The same, for commands that change something: NO in a folder that was opened with EXAMINE.
@@ -269,10 +288,14 @@ impl Session {
     }
 }
 
-/// A session in the selected state, taken apart.
-pub struct Selected<'a> {
-    /// The client.
-    pub connection: &'a mut Connection,
+/// Resolves when there is something to tell between commands, which takes a NOTIFY.
+async fn notified(account: Option<&Account>) {
+    match account.filter(|account| account.notify.is_some()) {
+        Some(account) => account.node.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A message number where UIDONLY is on (RFC 9586 §3.2).
 pub(crate) fn uid_required() -> Answer {
     Answer::bad("Messages have no numbers after ENABLE UIDONLY").with(answer::Code::Plain("UIDREQUIRED"))
@@ -290,12 +313,18 @@ impl Selected<'_> {
     /// The UIDs that a command means.
     ///
     /// # Errors
+/// A session in the selected state, taken apart.
+pub struct Selected<'a> {
+    /// The client.
+    pub connection: &'a mut Connection,
     /// BAD for a message number that the client cannot know of.
     pub fn uids(&self, set: &crate::codec::SequenceSet, by_uid: bool) -> Result<UidSet, Stop> {
         if by_uid {
             return Ok(set.resolve_uids(self.view.uids()));
         }
         let exists = self.view.exists();
+    /// The tag of the command at hand.
+    pub tag: &'a str,
         // RFC 3501 §9 seq-number: "the server should respond with a tagged BAD … if that message sequence number is not
         // in use". An empty folder has no `*` either, but 1:* is how clients ask for everything.
         if exists == 0 && set.has_star() {

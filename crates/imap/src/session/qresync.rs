@@ -76,7 +76,11 @@ impl Known {
 
 fn known_set(cursor: &mut Cursor<'_>) -> Parsed<SequenceSet> {
     let set = SequenceSet::parse(cursor)?;
-    if set.has_star() { Err(Malformed("* means nothing in a set of what is known")) } else { Ok(set) }
+    if set.has_star() || set.is_saved() {
+        Err(Malformed("* and $ mean nothing in a set of what is known"))
+    } else {
+        Ok(set)
+    }
 }
 
 impl Selected<'_> {

@@ -1,23 +1,63 @@
 //! Tells the client what changed in its folder, when and as far as the RFCs allow (RFC 3501 §5.2, §5.5, §7.4.1).
 
 use super::answer::{Answer, End, Stop, Updates, untagged_number};
+use super::notify::Events;
 use super::told::{Told, write_expunged, write_flags, write_known_flags, write_vanished};
 use super::view::{NumberCursor, View};
 use super::{Account, Selected, Session};
+use crate::command::fetch;
+use crate::command::search::context;
 use model::{Uid, UidSet};
 use wire::session::{Fetch, FetchItem, FetchedMessage, FlagChange, Select};
 
 impl Session {
-    /// Takes in what the node pushed, and tells it.
+    /// Takes in what the node pushed, and tells it, and what it means for results that the client wants to hear about.
     ///
     /// # Errors
     /// The connection ends, also when the folder is gone; or a NO when the node could not be asked.
     pub(crate) async fn tell(&mut self, updates: Updates) -> Result<(), Stop> {
-        let Some(account) = self.account.as_deref_mut() else { return Ok(()) };
-        let Account { node, view: Some(view) } = account else { return Ok(()) };
+        self.tell_folder(updates).await?;
+        if updates == Updates::Nothing { Ok(()) } else { Box::pin(context::tell_changed(self)).await }
+    }
+
+    async fn tell_folder(&mut self, updates: Updates) -> Result<(), Stop> {
         if updates == Updates::Nothing {
             return Ok(());
         }
+        self.tell_selected(updates).await?;
+        if self.account.as_ref().is_some_and(|account| account.notify.is_some()) {
+            Box::pin(self.tell_folders()).await?;
+        }
+        Ok(())
+    }
+
+    /// Between commands: what NOTIFY asks for. Expunges only where the client takes them at any time (RFC 5465 §6.1).
+    ///
+    /// # Errors
+    /// The connection ends.
+    pub(super) async fn tell_between(&mut self) -> Result<(), End> {
+        let notify = self.account.as_ref().and_then(|account| account.notify.as_ref());
+        let delayed = notify.is_none_or(|notify| notify.watch.selected.delayed);
+        match self.tell(if delayed { Updates::NoExpunge } else { Updates::All }).await {
+            Ok(()) | Err(Stop::Answered) => Ok(()),
+            Err(Stop::End(end)) => Err(end),
+            Err(Stop::Answer(failure)) => {
+                tracing::warn!(why = %failure.text, "changes could not be told");
+                Ok(())
+            }
+        }
+    }
+
+    /// Of the selected folder, as far as NOTIFY asks for it (RFC 5465 §6.1); without NOTIFY everything.
+    async fn tell_selected(&mut self, updates: Updates) -> Result<(), Stop> {
+        let Some(account) = self.account.as_deref_mut() else { return Ok(()) };
+        let Account { node, view: Some(view), notify } = account else {
+            // Of a folder that has just been left.
+            drop(account.node.take_changes());
+            return Ok(());
+        };
+        let wanted = notify.as_ref().map(|notify| notify.watch.selected.events);
+        let wanted = wanted.unwrap_or(Events { messages: true, flags: true, ..Events::default() });
         absorb(node, view)?;
         if let Some(since) = view.needs_resync() {
             Box::pin(resync(node, view, since)).await?;
@@ -25,7 +65,9 @@ impl Session {
         if view.is_gone() {
             return Err(End::Bye(None, "The selected folder was deleted or made anew").into());
         }
-        if updates == Updates::All {
+        // What this session removed itself it hears of whatever it wants.
+        if updates == Updates::All && (view.take_owes() || wanted.messages) {
+            context::tell_gone(&mut self.connection, view).await?;
             let vanished = view.take_vanished();
             if self.enabled.vanished() {
                 write_vanished(&mut self.connection, &vanished.uids, false).await?;
@@ -33,13 +75,29 @@ impl Session {
                 write_expunged(&mut self.connection, vanished.numbers).await?;
             }
         }
-        if let Some((exists, recent)) = view.take_arrived() {
-            untagged_number(&mut self.connection.out, exists as u64, "EXISTS");
+        let arrived = if wanted.messages { view.take_arrived() } else { None };
+        if let Some(arrived) = &arrived {
+            untagged_number(&mut self.connection.out, arrived.exists as u64, "EXISTS");
             if self.enabled.recent() {
-                untagged_number(&mut self.connection.out, recent as u64, "RECENT");
+                untagged_number(&mut self.connection.out, arrived.recent as u64, "RECENT");
             }
         }
+        self.tell_changed(wanted.flags).await?;
+        if let Some(arrived) = arrived {
+            Box::pin(self.tell_new(&arrived.uids)).await?;
+        }
+        Ok(())
+    }
+
+    /// Flags that changed; those that are not wanted are forgotten.
+    async fn tell_changed(&mut self, wanted: bool) -> Result<(), Stop> {
+        let Some(view) = self.account.as_deref_mut().and_then(|account| account.view.as_deref_mut()) else {
+            return Ok(());
+        };
         let (flags, stale) = view.take_flags();
+        if !wanted {
+            return Ok(());
+        }
         if view.take_keywords_grew() {
             write_known_flags(&mut self.connection.out, view);
         }
@@ -60,6 +118,15 @@ impl Session {
             selected.view.forget_flags(&stale);
         }
         told
+    }
+}
+
+impl Session {
+    /// What NOTIFY asks to be fetched of new messages (RFC 5465 §5.2).
+    async fn tell_new(&mut self, uids: &UidSet) -> Result<(), Stop> {
+        let notify = self.account.as_ref().and_then(|account| account.notify.as_ref());
+        let Some(items) = notify.and_then(|notify| notify.watch.selected.fetch.clone()) else { return Ok(()) };
+        fetch::tell_new(items, self.selected()?, uids).await
     }
 }
 

@@ -10,6 +10,17 @@ use wire::convert::{ConvertError, uid_set};
 use wire::session::{Changes, FlagChange, Selected, UidRuns};
 
 /// What left a view.
+/// What came to a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrived {
+    /// How many messages there are now.
+    pub exists: usize,
+    /// How many of them are \Recent here.
+    pub recent: usize,
+    /// Those that came.
+    pub uids: UidSet,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Vanished {
     /// Runs of message numbers, to be told from the last to the first, so that each number is right when it is told.
@@ -55,6 +66,8 @@ pub struct View {
     /// Keywords came that the client has not been told of.
     keywords_grew: bool,
     /// Changes were lost on the way.
+    /// Messages that this session removed are among those that are gone and not told.
+    owes: bool,
     resync: bool,
     /// The folder was deleted or made anew.
     gone: bool,
@@ -87,6 +100,7 @@ impl View {
             resync: false,
             gone: false,
         })
+            owes: false,
     }
 
     /// What the client knows to exist.
@@ -245,6 +259,7 @@ impl View {
     pub fn learn_keywords(&mut self, keywords: &[String]) {
         for keyword in keywords {
             if !self.keywords.iter().any(|known| known.eq_ignore_ascii_case(keyword)) {
+        self.owes |= !uids.is_empty();
                 self.keywords.push(keyword.clone());
                 self.keywords_grew = true;
             }
@@ -287,16 +302,21 @@ impl View {
         self.uids = self.uids.difference(&vanished);
         self.recent = self.recent.difference(&vanished);
         Vanished { numbers, uids: vanished }
+    /// Whether the session is owed the news of what it removed itself; then it is told.
+    pub fn take_owes(&mut self) -> bool {
+        std::mem::take(&mut self.owes)
+    }
+
     }
 
     /// What came joins the view; the new EXISTS and RECENT when something did.
-    pub fn take_arrived(&mut self) -> Option<(usize, usize)> {
+    pub fn take_arrived(&mut self) -> Option<Arrived> {
         let arrived = std::mem::take(&mut self.arrived);
         if arrived.is_empty() {
             return None;
         }
         self.uids = self.uids.union(&arrived);
-        Some((self.uids.len(), self.recent().len()))
+        Some(Arrived { exists: self.uids.len(), recent: self.recent().len(), uids: arrived })
     }
 
     /// The flag changes that are to be told, in UID order, and the messages whose flags must be fetched first.

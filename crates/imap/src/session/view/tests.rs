@@ -37,7 +37,8 @@ fn what_comes_and_goes_between_two_tellings_is_never_told() {
     let mut view = view([1, 2, 3]);
     view.absorb(Changes { appended: vec![change(4, 2), change(5, 2)], recent: runs([4, 5]), ..changes() }).unwrap();
     view.absorb(Changes { vanished: runs([2, 4]), ..changes() }).unwrap();
-    assert_eq!(view.take_arrived(), Some((4, 1)));
+    let arrived = view.take_arrived().unwrap();
+    assert_eq!((arrived.exists, arrived.recent, arrived.uids), (4, 1, set([5])));
     assert_eq!(view.uids(), &set([1, 2, 3, 5]));
     assert_eq!(view.vanished_of(&set([1, 2])), set([2]));
     assert_eq!(view.take_vanished().numbers, [(2, 2)]);
@@ -181,7 +182,7 @@ impl World {
                 }
             }
         }
-        if let Some((exists, _)) = self.view.take_arrived() {
+        if let Some(Arrived { exists, .. }) = self.view.take_arrived() {
             assert!(exists > self.client.len(), "EXISTS must not shrink");
             let new = self.view.uids().iter().skip(self.client.len()).map(Uid::get);
             // The client fetches what is new to it.

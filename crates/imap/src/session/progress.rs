@@ -1,0 +1,89 @@
+//! Commands that take long or mean many messages: the client hears that it is not forgotten (RFC 9585), and one command has
+//! its measure (RFC 9738).
+
+use super::answer::{Code, End};
+use super::connection::Connection;
+use crate::limits::{IN_PROGRESS_EVERY, MESSAGES_PER_COMMAND_MAX};
+use model::{Uid, UidSet};
+use tokio::time::timeout;
+
+/// Waits for a node's answer, and says every now and then that it is being worked on: proxies and phones give up silent
+/// connections. Only where an untagged answer may stand.
+///
+/// # Errors
+/// The connection ends.
+pub(crate) async fn patiently<T>(
+    connection: &mut Connection,
+    tag: &str,
+    work: impl Future<Output = T>,
+) -> Result<T, End> {
+    tokio::pin!(work);
+    loop {
+        if let Ok(done) = timeout(IN_PROGRESS_EVERY, &mut work).await {
+            return Ok(done);
+        }
+        // RFC 9585 §4: neither how far it is nor how far it has to go is known. What may stand in a tag may in a quoted string.
+        let line = format!("* OK [INPROGRESS (\"{tag}\" NIL NIL)] Still working on it\r\n");
+        connection.out.extend_from_slice(line.as_bytes());
+        connection.flush().await?;
+    }
+}
+
+/// The messages that one command is done with: the highest, as RFC 9738 §3.1 has it, and the code that says so when others
+/// are left out.
+pub(crate) fn within_limit(uids: UidSet) -> (UidSet, Option<Code>) {
+    highest(uids, MESSAGES_PER_COMMAND_MAX)
+}
+
+fn highest(uids: UidSet, messages_max: usize) -> (UidSet, Option<Code>) {
+    let over = uids.len().saturating_sub(messages_max);
+    if over == 0 {
+        return (uids, None);
+    }
+    let mut left = over;
+    let mut bounds = Vec::new();
+    for &(first, last) in uids.runs() {
+        let length = (last - first) as usize + 1;
+        if left >= length {
+            left -= length;
+            continue;
+        }
+        bounds.extend([first + left as u32, last]);
+        left = 0;
+    }
+    let kept = UidSet::from_bounds(&bounds).unwrap_or_default();
+    let lowest = kept.first().map(Uid::get);
+    (kept, Some(Code::MessageLimit(messages_max, lowest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::tests::pair;
+    use crate::session::transport::Transport;
+    use tokio::io::AsyncReadExt;
+
+    #[test]
+    fn the_highest_are_kept() {
+        let uids = UidSet::from_bounds(&[2, 4, 8, 8, 10, 12]).unwrap();
+        assert_eq!(highest(uids.clone(), 7), (uids.clone(), None));
+        for (max, kept, lowest) in [(6, "3:4,8,10:12", 3), (4, "8,10:12", 8), (3, "10:12", 10), (1, "12", 12)] {
+            let (set, code) = highest(uids.clone(), max);
+            assert_eq!((set.to_string().as_str(), code), (kept, Some(Code::MessageLimit(max, Some(lowest)))));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_command_is_told_of() {
+        let (near, mut far) = pair().await;
+        let mut connection = Connection::new(Transport::Plain(near));
+        tokio::time::pause();
+        let work = tokio::time::sleep(IN_PROGRESS_EVERY * 2 + IN_PROGRESS_EVERY / 2);
+        patiently(&mut connection, "a1", work).await.unwrap();
+        tokio::time::resume();
+        drop(connection);
+        let mut heard = String::new();
+        far.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, "* OK [INPROGRESS (\"a1\" NIL NIL)] Still working on it\r\n".repeat(2));
+    }
+}
