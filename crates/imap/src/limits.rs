@@ -15,6 +15,8 @@ pub const SIGNED_IN: Limits =
 pub const STRANGER: Limits = Limits { command_bytes_max: 34 * 1024, skipped_bytes_max: 64 * 1024 };
 /// Octets of a tag; longer ones are no client's.
 pub const TAG_BYTES_MAX: usize = 128;
+/// Parts of one message that CATENATE puts together: each URL is a question to the node.
+pub const CATENATE_PARTS_MAX: usize = 256;
 /// Data items of one FETCH: bounds what the node prepares for each message.
 pub const FETCH_ITEMS_MAX: usize = 128;
 /// Header field names in one HEADER.FIELDS list.
@@ -23,15 +25,13 @@ pub const HEADER_FIELDS_MAX: usize = 256;
 pub const FLAGS_IN_LIST_MAX: usize = 64;
 /// Fields of one ID command (RFC 2971 §3.3 allows 30).
 pub const ID_FIELDS_MAX: usize = 30;
+/// Results of one session that the client is told changes of (RFC 5267 §4.3.1 asks for one at least): each costs a search a
+/// change.
+pub const CONTEXTS_MAX: usize = 16;
+/// Messages in one of them that is sorted: their order is kept here, 4 octets each, and made anew at the node.
+pub const CONTEXT_SORTED_MAX: usize = 100_000;
 /// Flag changes that a view holds back until they may be told; beyond it only the UIDs are kept and the flags are fetched.
 pub const PENDING_FLAGS_MAX: usize = 256;
-/// Octets of answers that gather before they are written although more commands wait.
-pub const OUTPUT_BYTES_HIGH: usize = 16 * 1024;
-/// Octets of a piece of a message that are worth a write of their own instead of a copy.
-pub const DIRECT_WRITE_BYTES_MIN: usize = 8 * 1024;
-/// Octets taken from the socket at once, on the stack of the poll.
-pub const READ_BYTES: usize = 8 * 1024;
-/// Octets of an APPEND's message that go to the node in one piece.
 /// Messages that one command is done with (RFC 9738): what is held of a COPY's answer is 8 octets for each. Larger folders
 /// than that are none that a client keeps open.
 pub const MESSAGES_PER_COMMAND_MAX: usize = 1_000_000;
@@ -39,6 +39,13 @@ pub const MESSAGES_PER_COMMAND_MAX: usize = 1_000_000;
 pub const STORE_MESSAGES_AT_ONCE: usize = 10_000;
 /// How long a command may be silent before its client is told that it is being worked on (RFC 9585 §3 has 10 to 15 seconds).
 pub const IN_PROGRESS_EVERY: Duration = Duration::from_secs(10);
+/// Octets of answers that gather before they are written although more commands wait.
+pub const OUTPUT_BYTES_HIGH: usize = 16 * 1024;
+/// Octets of a piece of a message that are worth a write of their own instead of a copy.
+pub const DIRECT_WRITE_BYTES_MIN: usize = 8 * 1024;
+/// Octets taken from the socket at once, on the stack of the poll.
+pub const READ_BYTES: usize = 8 * 1024;
+/// Octets of an APPEND's message that go to the node in one piece.
 pub const UPLOAD_PIECE_BYTES: usize = 64 * 1024;
 /// Commands that were refused as malformed before the connection is closed, after sign-in: a client that has lost step does
 /// not find it again.

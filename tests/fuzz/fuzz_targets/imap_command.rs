@@ -50,7 +50,7 @@ fn listen(decoder: &mut Decoder, said: &mut Vec<Said>) {
 }
 
 fn answer(decoder: &mut Decoder, announced: Announced) -> Said {
-    match append::head(decoder.text(), Enabled::default()) {
+    match append::head(decoder.text(), true, Enabled::default()) {
         append::Head::Message(..) => Said::Message(decoder.stream().to_vec(), Vec::new()),
         append::Head::Other if announced.octets <= LITERAL_BYTES_MAX => {
             decoder.accept();

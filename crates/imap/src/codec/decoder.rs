@@ -211,6 +211,13 @@ impl Decoder {
         }
     }
 
+    /// Gives up the command at hand wherever it stands: at a literal that is announced, or in one that is streamed. At the
+    /// end of a command nothing is given up.
+    pub fn give_up(&mut self) {
+        self.refuse();
+        self.abandon();
+    }
+
     /// Octets of the streamed literal that have not been taken.
     pub fn literal_left(&self) -> u64 {
         if let State::Streaming(left) = self.state { left } else { 0 }
@@ -229,14 +236,14 @@ impl Decoder {
         let found = self.buffer.get(self.scanned..).and_then(|rest| memchr::memchr(b'\n', rest));
         let Some(end) = found.map(|at| at + self.scanned) else {
             if self.buffer.len() > self.limits.command_bytes_max {
-                self.give_up();
+                self.overflow();
                 return None;
             }
             self.scanned = self.buffer.len();
             return Some(Step::More);
         };
         if end > self.limits.command_bytes_max {
-            self.give_up();
+            self.overflow();
             return None;
         }
         let text = text_end(&self.buffer, end);
@@ -251,7 +258,7 @@ impl Decoder {
         Some(Step::Command(command))
     }
 
-    fn give_up(&mut self) {
+    fn overflow(&mut self) {
         let start = self.buffer.get(..TAG_BYTES_MAX.min(self.buffer.len())).unwrap_or_default();
         self.start = Bytes::copy_from_slice(start);
         // What was searched holds whole literals, whose line ends are not the command's.

@@ -12,12 +12,16 @@ const SIGNED_IN: &str = "IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE SPECIAL-U
 /// Likewise: messages in and out.
 const MESSAGES: &str = "APPENDLIMIT= BINARY CATENATE COMPRESS=DEFLATE MULTIAPPEND OBJECTID PREVIEW REPLACE SAVEDATE";
 
+/// Likewise: finding messages.
+const FIND: &str = "ESEARCH SEARCHRES WITHIN SEARCH=FUZZY MULTISEARCH PARTIAL UIDBATCHES SORT SORT=DISPLAY ESORT \
+    THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS CONTEXT=SEARCH CONTEXT=SORT I18NLEVEL=1 XREGEX";
+
 /// The capabilities, separated by spaces.
 pub fn list(session: &Session) -> String {
     if session.account.is_some() {
         // RFC 7889 §2: one limit for all folders.
         let limit = format!("APPENDLIMIT={}", session.shared.settings.message_bytes_max);
-        return format!("{COMMON} {SIGNED_IN} {}", MESSAGES.replace("APPENDLIMIT=", &limit));
+        return format!("{COMMON} {SIGNED_IN} {FIND} {}", MESSAGES.replace("APPENDLIMIT=", &limit));
     }
     let starttls = if session.can_start_tls() { " STARTTLS" } else { "" };
     // RFC 3501 §6.2.3: LOGINDISABLED where a password would go over the wire in the clear.

@@ -1,6 +1,7 @@
 //! SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2), with the parameters CONDSTORE (RFC 7162 §3.1.8) and QRESYNC (§3.2.5).
 
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
+use crate::codec::object_id::{self, Object};
 use crate::codec::{Name, name};
 use crate::session::answer::{Answer, Code, Outcome, Stop, Updates, untagged_number, untagged_ok};
 use crate::session::qresync::Known;
@@ -135,6 +136,8 @@ fn write(out: &mut Vec<u8>, view: &View, selected: &Selected, enabled: Enabled) 
     out.extend_from_slice(format!("* OK [UIDVALIDITY {}] UIDs are valid\r\n", view.uid_validity).as_bytes());
     out.extend_from_slice(format!("* OK [UIDNEXT {}] Predicted next UID\r\n", selected.uid_next).as_bytes());
     untagged_ok(out, &Code::HighestModSeq(view.highest_modseq), "Highest");
+    // RFC 8474 §4.2
+    untagged_ok(out, &Code::MailboxId(object_id::text(Object::Folder, view.folder)), "The folder's id");
     if enabled.rev2 {
         // RFC 9051 §6.3.2: LIST is among the required answers.
         out.extend_from_slice(b"* LIST () \"/\" ");

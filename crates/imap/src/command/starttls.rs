@@ -18,6 +18,9 @@ pub async fn run(session: &mut Session, tag: &str) -> Outcome {
     if session.account.is_some() {
         return Ok(Answer::bad("Somebody is signed in already"));
     }
+    if session.connection.transport.is_compressed() {
+        return Ok(Answer::bad("TLS goes below compression, not into it"));
+    }
     let Some(tls) = session.shared.tls.clone() else {
         return Ok(Answer::bad("This server has no TLS"));
     };

@@ -23,12 +23,14 @@ pub struct Connection {
     pub input: Decoder,
     /// What is to be written.
     pub out: Vec<u8>,
+    /// The transport may hold what was written to it.
+    unflushed: bool,
 }
 
 impl Connection {
     /// Over a transport from which nothing has been read.
     pub fn new(transport: Transport) -> Self {
-        Self { transport, input: Decoder::new(STRANGER), out: Vec::new() }
+        Self { transport, input: Decoder::new(STRANGER), out: Vec::new(), unflushed: false }
     }
 
     /// Reads what has arrived into the input. Waits on no memory: the octets pass through the stack of the poll.
@@ -69,11 +71,12 @@ impl Connection {
 
     /// Writes everything, down to the socket.
     pub async fn flush(&mut self) -> Result<(), End> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
         self.write_out().await?;
-        Ok(stalled(self.transport.flush()).await?)
+        if self.unflushed {
+            stalled(self.transport.flush()).await?;
+            self.unflushed = false;
+        }
+        Ok(())
     }
 
     /// Writes a piece of a message: copied when small, directly when large.
@@ -83,18 +86,24 @@ impl Connection {
             return self.relieve().await;
         }
         self.write_out().await?;
+        self.unflushed = true;
         Ok(write_all(&mut self.transport, piece).await?)
     }
 
     /// Gives back what the buffers hold, when they are empty.
     pub fn shrink(&mut self) {
         self.input.shrink();
+        self.transport.rest();
         if self.out.is_empty() && self.out.capacity() > 0 {
             self.out = Vec::new();
         }
     }
 
     async fn write_out(&mut self) -> Result<(), End> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        self.unflushed = true;
         write_all(&mut self.transport, &self.out).await?;
         self.out.clear();
         Ok(())

@@ -5,18 +5,19 @@
 
 pub mod answer;
 pub mod connection;
+pub mod deflate;
 mod enabled;
 pub mod notify;
 mod progress;
 pub mod qresync;
 mod told;
-mod updates;
 pub mod transport;
+mod updates;
 pub mod view;
 
 pub use enabled::Enabled;
-pub(crate) use told::{Told, begin_fetch, write_flags, write_known_flags, write_vanished};
 pub(crate) use progress::{patiently, within_limit};
+pub(crate) use told::{Told, begin_fetch, write_flags, write_known_flags, write_vanished};
 pub(crate) use updates::{absorb, expunge_issued};
 
 use crate::codec::{Announced, Cursor, Step};
@@ -47,9 +48,9 @@ pub struct Session {
     pub account: Option<Box<Account>>,
     /// What the client has turned on.
     pub enabled: Enabled,
-    /// Failed sign-ins on this connection.
     /// The tag of the command at hand.
     pub tag: String,
+    /// Failed sign-ins on this connection.
     pub failed_sign_ins: u32,
     bad_commands: u32,
 }
@@ -60,9 +61,9 @@ pub struct Account {
     pub node: node_client::Session,
     /// The selected folder.
     pub view: Option<Box<View>>,
-}
     /// What the client wants to be told unasked; `None` before its first NOTIFY (RFC 5465).
     pub notify: Option<Box<notify::Notify>>,
+}
 
 impl Session {
     /// A session that has not greeted.
@@ -73,8 +74,8 @@ impl Session {
             peer,
             account: None,
             enabled: Enabled::default(),
-            failed_sign_ins: 0,
             tag: String::new(),
+            failed_sign_ins: 0,
             bad_commands: 0,
         }
     }
@@ -144,6 +145,14 @@ impl Session {
     }
 
     async fn command(&mut self, text: &Bytes) -> Result<(), End> {
+        match append::head(text, false, self.enabled) {
+            append::Head::Message(tag, append) => {
+                let outcome = Box::pin(append.run(self, None)).await;
+                return self.conclude(Some(&tag), outcome).await;
+            }
+            append::Head::Bad(tag, malformed) => return self.finish(Some(&tag), malformed.into()).await,
+            append::Head::Other => {}
+        }
         let (tag, parsed) = command::parse(text, self.enabled);
         let outcome = match parsed {
             Ok(command) => {
@@ -158,9 +167,9 @@ impl Session {
     /// Decides what happens with a literal: the message of an APPEND is streamed, others become part of their command.
     async fn literal(&mut self, announced: Announced) -> Result<(), End> {
         let text = self.connection.input.text();
-        let (tag, refusal) = match append::head(text, self.enabled) {
+        let (tag, refusal) = match append::head(text, true, self.enabled) {
             append::Head::Message(tag, append) => {
-                let outcome = Box::pin(append.run(self, announced)).await;
+                let outcome = Box::pin(append.run(self, Some(announced))).await;
                 return self.conclude(Some(&tag), outcome).await;
             }
             append::Head::Bad(tag, malformed) => (tag, Some(Answer::from(malformed))),
@@ -234,7 +243,10 @@ impl Session {
 
     /// Whether STARTTLS is possible.
     pub fn can_start_tls(&self) -> bool {
-        !self.connection.transport.is_tls() && self.account.is_none() && self.shared.tls.is_some()
+        !self.connection.transport.is_tls()
+            && !self.connection.transport.is_compressed()
+            && self.account.is_none()
+            && self.shared.tls.is_some()
     }
 
     /// Enters the authenticated state.
@@ -301,39 +313,38 @@ pub(crate) fn uid_required() -> Answer {
     Answer::bad("Messages have no numbers after ENABLE UIDONLY").with(answer::Code::Plain("UIDREQUIRED"))
 }
 
+/// A session in the selected state, taken apart.
+pub struct Selected<'a> {
+    /// The client.
+    pub connection: &'a mut Connection,
     /// The mailbox.
     pub node: &'a node_client::Session,
     /// The folder.
     pub view: &'a mut View,
     /// What the client has turned on.
     pub enabled: Enabled,
+    /// The tag of the command at hand.
+    pub tag: &'a str,
 }
 
 impl Selected<'_> {
     /// The UIDs that a command means.
     ///
     /// # Errors
-/// A session in the selected state, taken apart.
-pub struct Selected<'a> {
-    /// The client.
-    pub connection: &'a mut Connection,
     /// BAD for a message number that the client cannot know of.
     pub fn uids(&self, set: &crate::codec::SequenceSet, by_uid: bool) -> Result<UidSet, Stop> {
+        if set.is_saved() {
+            return Ok(self.view.searches.saved.intersection(self.view.uids()));
+        }
         if by_uid {
             return Ok(set.resolve_uids(self.view.uids()));
         }
-        let exists = self.view.exists();
-    /// The tag of the command at hand.
-    pub tag: &'a str,
-        // RFC 3501 §9 seq-number: "the server should respond with a tagged BAD … if that message sequence number is not
-        // in use". An empty folder has no `*` either, but 1:* is how clients ask for everything.
-        if exists == 0 && set.has_star() {
         if self.enabled.uid_only {
             return Err(uid_required().into());
         }
-            return Ok(UidSet::new());
-        }
-        if set.highest_number().is_some_and(|n| n as usize > exists) {
+        let exists = self.view.exists();
+        // RFC 3501 §9 seq-number: a number that is not in use should be answered BAD, and so should `*` in an empty folder.
+        if exists == 0 || set.highest_number().is_some_and(|n| n as usize > exists) {
             return Err(Answer::bad(format!("There are only {exists} messages")).into());
         }
         let star = u32::try_from(exists).unwrap_or(u32::MAX);

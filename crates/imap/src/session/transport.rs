@@ -1,5 +1,6 @@
-//! The octets of one client, in the clear or through TLS.
+//! The octets of one client, in the clear or through TLS, deflated or not.
 
+use super::deflate::Deflated;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,6 +14,8 @@ pub enum Transport {
     Plain(TcpStream),
     /// Inside TLS; boxed, because most of it is rustls's state.
     Tls(Box<TlsStream<TcpStream>>),
+    /// Deflated, in one of the others.
+    Deflated(Box<Deflated>),
     /// Closed, or in the middle of STARTTLS.
     Closed,
 }
@@ -20,7 +23,29 @@ pub enum Transport {
 impl Transport {
     /// Whether it is encrypted.
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        match self {
+            Self::Tls(_) => true,
+            Self::Deflated(deflated) => deflated.inner().is_tls(),
+            Self::Plain(_) | Self::Closed => false,
+        }
+    }
+
+    /// Whether it is deflated.
+    pub fn is_compressed(&self) -> bool {
+        matches!(self, Self::Deflated(_))
+    }
+
+    /// Deflates what follows, in both directions (RFC 4978).
+    pub fn compress(&mut self) {
+        let inner = std::mem::replace(self, Self::Closed);
+        *self = Self::Deflated(Box::new(Deflated::new(inner)));
+    }
+
+    /// Gives back what is not needed while the client is silent.
+    pub fn rest(&mut self) {
+        if let Self::Deflated(deflated) = self {
+            deflated.rest();
+        }
     }
 }
 
@@ -32,6 +57,10 @@ macro_rules! on_stream {
                 $call
             }
             Transport::Tls($stream) => {
+                let $stream = Pin::new($stream.as_mut());
+                $call
+            }
+            Transport::Deflated($stream) => {
                 let $stream = Pin::new($stream.as_mut());
                 $call
             }

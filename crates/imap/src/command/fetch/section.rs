@@ -71,7 +71,7 @@ pub struct Section {
 
 impl Section {
     /// Reads what follows the item's name, `None` when this name has no section.
-    pub(super) fn parse(name: &[u8], cursor: &mut Cursor<'_>) -> Parsed<Option<Self>> {
+    pub(crate) fn parse(name: &[u8], cursor: &mut Cursor<'_>) -> Parsed<Option<Self>> {
         let whole = |form, kind| Some(Self { form, part: Vec::new(), kind, partial: None });
         let form = match name {
             b"RFC822" => return Ok(whole(Form::Rfc822, Kind::All)),

@@ -8,8 +8,8 @@ use crate::command::sort::{Criterion, Sort};
 use crate::command::status::{Item, Status};
 use crate::command::thread::Thread;
 use crate::command::{
-    Command, authenticate, close, copy, create, delete, enable, expunge, list, login, lsub, metadata, notify, quota, rename,
-    select, store, subscribe,
+    Command, authenticate, close, copy, create, delete, enable, expunge, list, login, lsub, metadata, notify, quota,
+    rename, select, store, subscribe,
 };
 use crate::command::{cancelupdate, esearch, source, uidbatches};
 use crate::session::qresync::Known;
