@@ -83,6 +83,11 @@ impl Pool {
         Ok(pool)
     }
 
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
     /// Runs the job on the pool; it is queued when this returns, and runs even if the answer is not waited for.
     pub fn run<T, F>(&self, job: F) -> impl Future<Output = Result<T, PoolError>> + use<T, F>
     where

@@ -50,8 +50,8 @@ pub struct Opening {
 struct Files {
     path: PathBuf,
     reader: Reader,
-    /// A second reading connection, for the pool.
-    spare: Option<Reader>,
+    /// Reading connections for the pool: one for each of its threads at most, kept because an open one has warm pages.
+    spares: Vec<Reader>,
     /// Not here while it commits.
     writer: Option<Writer>,
 }
@@ -403,5 +403,5 @@ fn open_on_disk(primary: &Primary, key: &MailboxKey, id: &MailboxId, birth: bool
     let options = &primary.settings.options;
     let writer = Writer::open(&path, key, id, options)?;
     let reader = Reader::open(&path, key, id, options)?;
-    Ok(Files { path, reader, spare: None, writer: Some(writer) })
+    Ok(Files { path, reader, spares: Vec::new(), writer: Some(writer) })
 }

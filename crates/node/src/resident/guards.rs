@@ -4,7 +4,6 @@ use super::Resident;
 use crate::fault::{Fault, unavailable};
 use crate::writer::{self, Origin, work};
 use mailbox::{Reader, Tx};
-use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Keeps the mailbox's key.
@@ -16,8 +15,6 @@ pub struct Use(Rc<Resident>);
 /// Keeps the mailbox's content, for a read in several steps.
 pub struct Reading {
     usage: Use,
-    /// The reading connection that it has in the pool, between two steps.
-    reader: RefCell<Option<Reader>>,
 }
 
 impl Hold {
@@ -85,7 +82,7 @@ impl Use {
     /// Content will be read in steps.
     pub fn reading(&self) -> Reading {
         self.0.readings.set(self.0.readings.get() + 1);
-        Reading { usage: self.again(), reader: RefCell::new(None) }
+        Reading { usage: self.again() }
     }
 }
 
@@ -117,7 +114,7 @@ impl Reading {
         let (reader, path) = {
             let mut files = resident.files.borrow_mut();
             let files = files.as_mut().ok_or_else(|| unavailable("the mailbox was closed"))?;
-            (self.reader.borrow_mut().take().or_else(|| files.spare.take()), files.path.clone())
+            (files.spares.pop(), files.path.clone())
         };
         let (primary, id) = (resident.primary.clone(), resident.id);
         let key = reader.is_none().then(|| resident.key.try_clone());
@@ -131,7 +128,13 @@ impl Reading {
             Ok((reader, result))
         });
         let (reader, result) = done.await??;
-        self.reader.replace(Some(reader));
+        // The next long read of this mailbox, whosever it is, finds it open: a read keeps nothing of its connection
+        // between two steps.
+        if let Some(files) = resident.files.borrow_mut().as_mut()
+            && files.spares.len() < resident.primary.readers.threads()
+        {
+            files.spares.push(reader);
+        }
         Ok(result)
     }
 }
@@ -139,10 +142,6 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         let resident = self.usage.resident();
-        // The next long read finds it open.
-        if let (Some(reader), Some(files)) = (self.reader.take(), resident.files.borrow_mut().as_mut()) {
-            files.spare.get_or_insert(reader);
-        }
         let left = resident.readings.get().saturating_sub(1);
         resident.readings.set(left);
         if left == 0 && resident.garbage_is_due() {
