@@ -44,20 +44,14 @@ impl Narrow {
     }
 }
 
-/// What the email row says that searches ask for.
-struct Wide {
-    thread: i64,
-    sent_day: Option<i32>,
-    columns: [Option<String>; 7],
-}
-
 /// One message under test.
 pub(crate) struct Candidate<'r> {
     connection: &'r Connection,
     chunk: &'r mut ChunkCache,
     filters: &'r mut Filters,
     narrow: &'r Narrow,
-    wide: Option<Wide>,
+    /// The email row was asked.
+    wide: bool,
     texts: Option<Texts<'r>>,
 }
 
@@ -68,14 +62,14 @@ impl<'r> Candidate<'r> {
         filters: &'r mut Filters,
         narrow: &'r Narrow,
     ) -> Self {
-        Self { connection, chunk, filters, narrow, wide: None, texts: None }
+        Self { connection, chunk, filters, narrow, wide: false, texts: None }
     }
 
     /// What looking at it cost.
     pub(crate) fn cost(&self) -> usize {
         if self.texts.is_some() {
             READ_COST
-        } else if self.wide.is_some() {
+        } else if self.wide {
             WIDE_COST
         } else {
             NARROW_COST
@@ -115,12 +109,10 @@ impl<'r> Candidate<'r> {
             Test::Larger(size) => self.narrow.size > *size,
             Test::Smaller(size) => self.narrow.size < *size,
             Test::ModSeqAtLeast(modseq) => self.narrow.modseq >= *modseq,
-            Test::SentDate(relation, day) => {
-                self.wide()?.sent_day.is_some_and(|sent| relation.holds(i64::from(sent), *day))
-            }
-            Test::Column(column, text) => {
-                self.wide()?.columns[*column as usize].as_ref().is_some_and(|value| value.contains(text))
-            }
+            Test::SentDate(relation, day) => self
+                .email("SELECT sent_day FROM email WHERE id = ?1", |row| row.get::<_, Option<i64>>(0))?
+                .is_some_and(|sent| relation.holds(sent, *day)),
+            Test::Column(column, text) => self.column_contains(*column, text)?,
             Test::Field { name, value } => self.field_contains(name, value)?,
             Test::Body(text) => self.body_passes(&|body| fold(body).contains(text))?,
             Test::Text(text) => self.text_passes(&|part| fold(part).contains(text))?,
@@ -128,32 +120,34 @@ impl<'r> Candidate<'r> {
             Test::ReceivedUntil(ms) => self.narrow.internal_ms <= *ms,
             Test::SavedDate(relation, day) => relation.holds(self.narrow.saved_ms.div_euclid(DAY_MS), *day),
             Test::Email(email) => self.narrow.email as u64 == *email,
-            Test::Thread(thread) => self.wide()?.thread as u64 == *thread,
+            Test::Thread(thread) => {
+                self.email("SELECT thread FROM email WHERE id = ?1", |row| row.get::<_, i64>(0))? as u64 == *thread
+            }
             Test::Matches(place, pattern) => self.matches(place, pattern)?,
         })
     }
 
-    fn wide(&mut self) -> Result<&Wide, Error> {
-        if self.wide.is_none() {
-            // In the order of `Column`.
-            let mut statement = self.connection.prepare_cached(
-                "SELECT subject, \"from\", \"to\", cc, bcc, message_id, in_reply_to, sent_day, thread FROM email WHERE id = ?1",
-            )?;
-            let (mut columns, sent_day, thread) = statement.query_row([self.narrow.email], |row| {
-                let mut columns: [Option<String>; 7] = Default::default();
-                for (at, column) in columns.iter_mut().enumerate() {
-                    *column = row.get(at)?;
-                }
-                Ok((columns, row.get(7)?, row.get(8)?))
-            })?;
+    /// One column of the email row: a search asks for one as a rule, and the row is looked up faster than it is copied.
+    fn email<T>(&mut self, sql: &str, read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
+        self.wide = true;
+        Ok(self.connection.prepare_cached(sql)?.query_row([self.narrow.email], read)?)
+    }
+
+    fn column_contains(&mut self, column: Column, text: &str) -> Result<bool, Error> {
+        let (sql, folded) = match column {
+            Column::Subject => ("SELECT subject FROM email WHERE id = ?1", true),
+            Column::From => ("SELECT \"from\" FROM email WHERE id = ?1", true),
+            Column::To => ("SELECT \"to\" FROM email WHERE id = ?1", true),
+            Column::Cc => ("SELECT cc FROM email WHERE id = ?1", true),
+            Column::Bcc => ("SELECT bcc FROM email WHERE id = ?1", true),
             // Message ids are kept as they were written.
-            for column in [Column::MessageId, Column::InReplyTo] {
-                let slot = &mut columns[column as usize];
-                *slot = slot.as_deref().map(fold);
-            }
-            self.wide = Some(Wide { thread, sent_day, columns });
-        }
-        self.wide.as_ref().ok_or_else(|| Error::damaged("an email row is missing"))
+            Column::MessageId => ("SELECT message_id FROM email WHERE id = ?1", false),
+            Column::InReplyTo => ("SELECT in_reply_to FROM email WHERE id = ?1", false),
+        };
+        self.email(sql, |row| {
+            let value = row.get_ref(0)?.as_str_or_null()?.unwrap_or_default();
+            Ok(if folded { value.contains(text) } else { fold(value).contains(text) })
+        })
     }
 
     fn texts(&mut self) -> Result<(&Texts<'r>, &mut ChunkCache), Error> {
