@@ -1,4 +1,4 @@
-//! Sequence sets as clients write them (`1:3,7,9:*`), and what they mean for a folder.
+//! Sequence sets as clients write them (`1:3,7,9:*` or `$`), and what they mean for a folder.
 
 use super::cursor::{Cursor, Malformed, Parsed};
 use model::uid::{Uid, UidSet};
@@ -13,7 +13,7 @@ pub enum Bound {
     Star,
 }
 
-/// A set of message numbers or UIDs, unresolved; never empty.
+/// A set of message numbers or UIDs, unresolved. Without ranges it is `$`: what a SEARCH saved (RFC 5182).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SequenceSet(Vec<(Bound, Bound)>);
 
@@ -23,8 +23,26 @@ impl SequenceSet {
         (!ranges.is_empty()).then_some(Self(ranges))
     }
 
+    /// `$`
+    pub const fn saved() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Whether it is `$`.
+    pub const fn is_saved(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `1:*`
+    pub fn all() -> Self {
+        Self(vec![(Bound::Number(1), Bound::Star)])
+    }
+
     /// Reads one.
     pub fn parse(cursor: &mut Cursor<'_>) -> Parsed<Self> {
+        if cursor.take(b'$') {
+            return Ok(Self::saved());
+        }
         let mut ranges = Vec::new();
         loop {
             let first = bound(cursor)?;
@@ -38,7 +56,7 @@ impl SequenceSet {
 
     /// Whether it can start here.
     pub fn starts(cursor: &Cursor<'_>) -> bool {
-        matches!(cursor.peek(), Some(b'0'..=b'9' | b'*'))
+        matches!(cursor.peek(), Some(b'0'..=b'9' | b'*' | b'$'))
     }
 
     /// The highest number that stands in it, `None` when there are only stars.
@@ -100,6 +118,9 @@ impl fmt::Display for Bound {
 
 impl fmt::Display for SequenceSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_saved() {
+            return f.write_str("$");
+        }
         for (at, (first, last)) in self.0.iter().enumerate() {
             let comma = if at == 0 { "" } else { "," };
             if first == last { write!(f, "{comma}{first}")? } else { write!(f, "{comma}{first}:{last}")? }
@@ -145,6 +166,13 @@ mod tests {
         assert_eq!(set("559:*").unwrap().resolve_uids(&held).to_string(), "8");
         assert_eq!(set("1:3").unwrap().resolve_uids(&held).to_string(), "2:3");
         assert_eq!(set("*").unwrap().resolve_uids(&UidSet::new()).to_string(), "");
+    }
+
+    #[test]
+    fn a_saved_result_stands_alone() {
+        assert_eq!(set("$"), Ok(SequenceSet::saved()));
+        assert_eq!(set("$").unwrap().to_string(), "$");
+        assert!(set("$,1").is_err() && set("1,$").is_err() && set("$:2").is_err());
     }
 
     #[test]

@@ -1,16 +1,27 @@
-//! SEARCH (RFC 3501 §6.4.4), by message number and by UID, with MODSEQ (RFC 7162 §3.1.5).
+//! SEARCH (RFC 3501 §6.4.4, RFC 9051 §6.4.4), by message number and by UID, with MODSEQ (RFC 7162 §3.1.5) and RETURN.
 
+mod charset;
+pub mod context;
+mod criteria;
+pub mod extended;
+mod fuzzy;
 mod key;
-mod wanted;
+pub mod results;
+mod returns;
+pub mod wanted;
 
-pub use key::Key;
+pub use charset::CHARSETS_LISTED;
+pub use context::Searches;
+pub use criteria::Criteria;
+pub use key::{Key, Place};
+pub use returns::{Range, Returns};
 
-use crate::codec::cursor::{Cursor, Malformed, Parsed};
-use crate::codec::writer;
-use crate::session::answer::{Answer, Code, Outcome, Stop};
-use crate::session::view::number_runs;
+use crate::codec::cursor::{Cursor, Parsed};
+use crate::session::answer::{Answer, Outcome, Stop};
 use crate::session::{Selected, Session};
-use model::UidSet;
+use extended::Extended;
+use results::Results;
+use wanted::Terms;
 use wire::convert::uid_set;
 use wire::session::Found;
 
@@ -19,59 +30,42 @@ use wire::session::Found;
 pub struct Search {
     /// UID SEARCH.
     pub by_uid: bool,
-    /// The charset is neither US-ASCII nor UTF-8, and the keys were not read.
-    pub bad_charset: bool,
-    /// What is wanted; all of them must hold.
-    pub keys: Vec<Key>,
+    /// What is to be answered; `None` for the answer of RFC 3501.
+    pub returns: Option<Returns>,
+    /// What is wanted.
+    pub criteria: Criteria,
 }
 
 impl Search {
-    /// Reads the charset and the keys.
+    /// Reads the options, the charset and the keys.
     ///
     /// # Errors
-    /// A key is malformed or not known, or nested too deep.
+    /// One is malformed or not known.
     pub fn parse(cursor: &mut Cursor<'_>, by_uid: bool) -> Parsed<Self> {
         cursor.space()?;
-        if cursor.word("CHARSET ") {
-            let charset = cursor.astring()?;
-            cursor.space()?;
-            let known = [&b"US-ASCII"[..], b"UTF-8"].iter().any(|known| charset.eq_ignore_ascii_case(known));
-            if !known {
-                // Strings in an unknown charset cannot be read, so what follows is passed over.
-                let _ = cursor.while_(|_| true);
-                return Ok(Self { by_uid, bad_charset: true, keys: Vec::new() });
-            }
-        }
-        let mut keys = vec![Key::parse(cursor, 0)?];
-        while cursor.take(b' ') {
-            if cursor.rest().is_empty() {
-                break;
-            }
-            if keys.len() == model::limits::SEARCH_KEYS_MAX {
-                return Err(Malformed("The search has too many keys"));
-            }
-            keys.push(Key::parse(cursor, 0)?);
-        }
-        Ok(Self { by_uid, bad_charset: false, keys })
+        Ok(Self { by_uid, returns: Returns::parse(cursor)?, criteria: Criteria::parse(cursor)? })
     }
 
-    /// Searches at the node, and writes what is found as it comes.
+    /// Searches at the node, and writes what is found as it comes or, with RETURN, what was asked of it.
     ///
     /// # Errors
     /// BAD without a selected folder, or for a message number that does not exist; NO of the node.
-    pub async fn run(self, session: &mut Session) -> Outcome {
-        let by_modseq = self.keys.iter().any(Key::has_modseq);
-        if by_modseq {
-            session.enable_condstore();
+    pub async fn run(self, session: &mut Session, tag: &str) -> Outcome {
+        // RFC 9051 §6.4.4: without options it is RETURN (ALL).
+        match self.returns.or(session.enabled.rev2.then_some(Returns::ALL)) {
+            Some(returns) => {
+                let extended = Extended { by_uid: self.by_uid, returns, criteria: self.criteria, sort: None };
+                extended.run(session, tag).await
+            }
+            None => self.run_plain(session).await,
         }
+    }
+
+    async fn run_plain(self, session: &mut Session) -> Outcome {
+        session.selected()?;
+        self.criteria.check(session)?;
         let selected = session.selected()?;
-        if self.bad_charset {
-            return Ok(Answer::no("The charset is not known").with(Code::BadCharset));
-        }
-        let key = wanted::all_of(&self.keys, &selected)?;
-        if let Err(problem) = wire::frame::check_search(&key) {
-            return Ok(Answer::refused("LIMIT", problem.to_string()));
-        }
+        let key = Terms::new(&selected).all_of(&self.criteria.keys)?;
         let request = wire::session::Search { folder: selected.view.folder, key: Some(key) };
         let mut stream = selected.node.search(request).await?;
         let mut line = Line { selected, by_uid: self.by_uid, begun: false, highest: 0 };
@@ -85,7 +79,7 @@ impl Search {
                 return Err(stop);
             }
         }
-        line.end(by_modseq);
+        line.end(self.criteria.has_modseq());
         Ok(Answer::ok("Done"))
     }
 }
@@ -111,33 +105,13 @@ impl Line<'_> {
         let uids = uid_set(found.uids.as_ref())?.intersection(self.selected.view.uids());
         self.begin();
         self.highest = self.highest.max(found.highest_modseq);
-        // Numbers are written run by run: a million results are never held as text.
-        for (first, last) in self.numbers(&uids) {
-            for number in first..=last {
-                self.selected.connection.out.push(b' ');
-                writer::number(&mut self.selected.connection.out, number);
-                self.selected.connection.relieve().await?;
-            }
-        }
-        Ok(())
+        results::write_plain(&mut self.selected, self.by_uid, &Results::Mailbox(uids)).await
     }
 
-    fn numbers(&self, uids: &UidSet) -> Vec<(u64, u64)> {
-        if self.by_uid {
-            return uids.runs().iter().map(|&(first, last)| (first.into(), last.into())).collect();
-        }
-        let runs = number_runs(self.selected.view.uids(), uids);
-        runs.into_iter().map(|(first, last)| (first as u64, last as u64)).collect()
-    }
-
-    /// Ends the line. RFC 7162 §3.1.5: the highest MODSEQ stands there when it was searched for and something was found.
+    /// Ends the line.
     fn end(mut self, by_modseq: bool) {
         self.begin();
-        if by_modseq && self.highest > 0 {
-            let modseq = format!(" (MODSEQ {})", self.highest);
-            self.selected.connection.out.extend_from_slice(modseq.as_bytes());
-        }
-        self.selected.connection.out.extend_from_slice(b"\r\n");
+        end_line(&mut self.selected.connection.out, by_modseq.then_some(self.highest));
     }
 
     /// The search failed: what was begun is ended, and a NO says that it is not whole.
@@ -146,4 +120,13 @@ impl Line<'_> {
             self.selected.connection.out.extend_from_slice(b"\r\n");
         }
     }
+}
+
+/// Ends an untagged SEARCH or SORT. RFC 7162 §3.1.5: the highest MODSEQ stands there when it was searched for and something
+/// was found.
+pub fn end_line(out: &mut Vec<u8>, modseq: Option<u64>) {
+    if let Some(modseq) = modseq.filter(|&modseq| modseq > 0) {
+        out.extend_from_slice(format!(" (MODSEQ {modseq})").as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
 }

@@ -136,6 +136,7 @@ impl Store {
         }
         for change in &stored.messages {
             let Some(uid) = Uid::new(change.uid) else { continue };
+            selected.view.searches.touch(&UidSet::range(uid, uid));
             // Changes of other sessions that came before ours are part of what is told; a silent STORE leaves them to be
             // told later, without the flags that it set itself being asked for.
             if told.flags {

@@ -3,13 +3,13 @@
 //! Invariants: message numbers change only in `take_vanished` and grow only in `take_arrived`, whose results the caller
 //! sends at once; what is held is bounded by the folder's size in runs of UIDs, flags by `PENDING_FLAGS_MAX`.
 
+use crate::command::search::Searches;
 use crate::limits::PENDING_FLAGS_MAX;
 use model::{FolderName, Uid, UidSet};
 use std::collections::BTreeMap;
 use wire::convert::{ConvertError, uid_set};
 use wire::session::{Changes, FlagChange, Selected, UidRuns};
 
-/// What left a view.
 /// What came to a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrived {
@@ -21,6 +21,7 @@ pub struct Arrived {
     pub uids: UidSet,
 }
 
+/// What left a view.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Vanished {
     /// Runs of message numbers, to be told from the last to the first, so that each number is right when it is told.
@@ -65,12 +66,14 @@ pub struct View {
     stale: UidSet,
     /// Keywords came that the client has not been told of.
     keywords_grew: bool,
-    /// Changes were lost on the way.
     /// Messages that this session removed are among those that are gone and not told.
     owes: bool,
+    /// Changes were lost on the way.
     resync: bool,
     /// The folder was deleted or made anew.
     gone: bool,
+    /// What searches left behind.
+    pub searches: Searches,
 }
 
 impl View {
@@ -97,10 +100,11 @@ impl View {
             flags: BTreeMap::new(),
             stale: UidSet::new(),
             keywords_grew: false,
+            owes: false,
             resync: false,
             gone: false,
+            searches: Searches::default(),
         })
-            owes: false,
     }
 
     /// What the client knows to exist.
@@ -152,7 +156,8 @@ impl View {
             self.whole_modseq = self.pushed_modseq;
             self.pushed_modseq = changes.highest_modseq;
         }
-        let arrived = changes.appended.iter().filter_map(|message| Uid::new(message.uid)).collect();
+        let arrived: UidSet = changes.appended.iter().filter_map(|message| Uid::new(message.uid)).collect();
+        self.searches.touch(&arrived);
         self.claim(changes.recent.as_ref())?;
         self.arrive(&arrived);
         for message in changes.appended.iter().chain(&changes.changed) {
@@ -177,6 +182,7 @@ impl View {
             return Ok(());
         }
         let now = uid_set(selected.uids.as_ref())?;
+        self.searches.touch(&now.difference(&self.uids));
         self.folder = selected.folder;
         self.highest_modseq = self.highest_modseq.max(selected.highest_modseq);
         self.pushed_modseq = selected.highest_modseq;
@@ -219,6 +225,7 @@ impl View {
     /// Flags that the client has not been told of.
     pub fn change(&mut self, message: FlagChange) {
         let Some(uid) = Uid::new(message.uid) else { return };
+        self.searches.touch(&UidSet::range(uid, uid));
         // What the client has not heard of it will fetch with its flags.
         if !self.uids.contains(uid) || self.vanished.contains(uid) || self.stale.contains(uid) {
             return;
@@ -252,6 +259,7 @@ impl View {
     /// Takes in UIDs that an EXPUNGE or MOVE of this session removed; harmless when the push came first.
     pub fn vanish_own(&mut self, uids: &UidSet, highest_modseq: u64) {
         self.highest_modseq = self.highest_modseq.max(highest_modseq);
+        self.owes |= !uids.is_empty();
         self.vanish(uids);
     }
 
@@ -259,7 +267,6 @@ impl View {
     pub fn learn_keywords(&mut self, keywords: &[String]) {
         for keyword in keywords {
             if !self.keywords.iter().any(|known| known.eq_ignore_ascii_case(keyword)) {
-        self.owes |= !uids.is_empty();
                 self.keywords.push(keyword.clone());
                 self.keywords_grew = true;
             }
@@ -295,6 +302,11 @@ impl View {
         std::mem::take(&mut self.keywords_grew)
     }
 
+    /// Whether the session is owed the news of what it removed itself; then it is told.
+    pub fn take_owes(&mut self) -> bool {
+        std::mem::take(&mut self.owes)
+    }
+
     /// What is gone leaves the view.
     pub fn take_vanished(&mut self) -> Vanished {
         let vanished = std::mem::take(&mut self.vanished);
@@ -302,11 +314,6 @@ impl View {
         self.uids = self.uids.difference(&vanished);
         self.recent = self.recent.difference(&vanished);
         Vanished { numbers, uids: vanished }
-    /// Whether the session is owed the news of what it removed itself; then it is told.
-    pub fn take_owes(&mut self) -> bool {
-        std::mem::take(&mut self.owes)
-    }
-
     }
 
     /// What came joins the view; the new EXISTS and RECENT when something did.

@@ -1,8 +1,10 @@
 //! The keys of a SEARCH (RFC 3501 §9 search-key), as the client wrote them.
 
+use super::charset::Charset;
 use crate::codec::SequenceSet;
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::codec::date;
+use crate::codec::object_id::{self, Object};
 use model::{Flag, Keyword};
 use wire::session::DateRelation;
 
@@ -47,6 +49,33 @@ pub enum Key {
     Smaller(u64),
     /// MODSEQ
     ModSeq(u64),
+    /// SAVEDBEFORE, SAVEDON, SAVEDSINCE (RFC 8514)
+    SavedDate(DateRelation, i32),
+    /// OLDER, in seconds (RFC 5032)
+    Older(u32),
+    /// YOUNGER
+    Younger(u32),
+    /// EMAILID (RFC 8474)
+    Email(u64),
+    /// THREADID
+    Thread(u64),
+    /// What no message can have: an id that was never given out.
+    Nothing,
+    /// FUZZY (RFC 6203)
+    Fuzzy(Box<Self>),
+    /// XREGEX (docs/xregex.md)
+    Pattern(Place, String),
+}
+
+/// Where a pattern is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In the fields of this name.
+    Field(String),
+    /// In the body.
+    Body,
+    /// In header and body.
+    Text,
 }
 
 impl Key {
@@ -54,7 +83,7 @@ impl Key {
     ///
     /// # Errors
     /// It is malformed, not known, or nested too deep.
-    pub fn parse(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<Self> {
+    pub fn parse(cursor: &mut Cursor<'_>, charset: &Charset, depth: usize) -> Parsed<Self> {
         if depth > PARSE_DEPTH_MAX {
             return Err(Malformed("The search is nested too deep"));
         }
@@ -62,7 +91,7 @@ impl Key {
             return SequenceSet::parse(cursor).map(Self::Numbers);
         }
         if cursor.peek() == Some(b'(') {
-            let keys = cursor.list(model::limits::SEARCH_KEYS_MAX, |cursor| Self::parse(cursor, depth + 1))?;
+            let keys = cursor.list(model::limits::SEARCH_KEYS_MAX, |cursor| Self::parse(cursor, charset, depth + 1))?;
             return if keys.is_empty() { Err(Malformed("Expected a search key")) } else { Ok(Self::And(keys)) };
         }
         let name = cursor.atom().map_err(|_| Malformed("Expected a search key"))?.to_ascii_uppercase();
@@ -73,29 +102,29 @@ impl Key {
             return Err(Malformed("There is no such search key"));
         }
         cursor.space()?;
-        Self::with_argument(&name, cursor, depth)
+        Self::with_argument(&name, cursor, charset, depth)
     }
 
-    fn with_argument(name: &str, cursor: &mut Cursor<'_>, depth: usize) -> Parsed<Self> {
+    fn with_argument(name: &str, cursor: &mut Cursor<'_>, charset: &Charset, depth: usize) -> Parsed<Self> {
         use DateRelation::{Before, On, Since};
         Ok(match name {
-            "NOT" => Self::Not(Box::new(Self::parse(cursor, depth + 1)?)),
+            "NOT" => Self::Not(Box::new(Self::parse(cursor, charset, depth + 1)?)),
             "OR" => {
-                let either = Self::parse(cursor, depth + 1)?;
+                let either = Self::parse(cursor, charset, depth + 1)?;
                 cursor.space()?;
-                Self::Or(Box::new(either), Box::new(Self::parse(cursor, depth + 1)?))
+                Self::Or(Box::new(either), Box::new(Self::parse(cursor, charset, depth + 1)?))
             }
             "UID" => Self::Uids(SequenceSet::parse(cursor)?),
             "KEYWORD" => Self::Keyword(Keyword::parse(cursor.atom()?)),
             "UNKEYWORD" => Self::Not(Box::new(Self::Keyword(Keyword::parse(cursor.atom()?)))),
-            "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => Self::Header(name.to_owned(), text(cursor)?),
+            "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => Self::Header(name.to_owned(), text(cursor, charset)?),
             "HEADER" => {
-                let field = text(cursor)?;
+                let field = field_name(cursor)?;
                 cursor.space()?;
-                Self::Header(field, text(cursor)?)
+                Self::Header(field, text(cursor, charset)?)
             }
-            "BODY" => Self::Body(text(cursor)?),
-            "TEXT" => Self::Text(text(cursor)?),
+            "BODY" => Self::Body(text(cursor, charset)?),
+            "TEXT" => Self::Text(text(cursor, charset)?),
             "BEFORE" => Self::InternalDate(Before, date::date(cursor)?),
             "ON" => Self::InternalDate(On, date::date(cursor)?),
             "SINCE" => Self::InternalDate(Since, date::date(cursor)?),
@@ -105,38 +134,56 @@ impl Key {
             "LARGER" => Self::Larger(cursor.number64()?),
             "SMALLER" => Self::Smaller(cursor.number64()?),
             "MODSEQ" => Self::ModSeq(modseq(cursor)?),
+            "SAVEDBEFORE" => Self::SavedDate(Before, date::date(cursor)?),
+            "SAVEDON" => Self::SavedDate(On, date::date(cursor)?),
+            "SAVEDSINCE" => Self::SavedDate(Since, date::date(cursor)?),
+            "OLDER" => Self::Older(cursor.nz_number()?),
+            "YOUNGER" => Self::Younger(cursor.nz_number()?),
+            "EMAILID" => object_id::parse(&cursor.astring()?, Object::Email).map_or(Self::Nothing, Self::Email),
+            "THREADID" => object_id::parse(&cursor.astring()?, Object::Thread).map_or(Self::Nothing, Self::Thread),
+            "FUZZY" => Self::Fuzzy(Box::new(Self::parse(cursor, charset, depth + 1)?)),
+            "XREGEX" => pattern(cursor, charset)?,
             _ => return Err(Malformed("There is no such search key")),
         })
     }
 
-    /// Whether MODSEQ stands anywhere in it.
-    pub fn has_modseq(&self) -> bool {
-        match self {
-            Self::ModSeq(_) => true,
-            Self::And(keys) => keys.iter().any(Self::has_modseq),
-            Self::Or(either, other) => either.has_modseq() || other.has_modseq(),
-            Self::Not(key) => key.has_modseq(),
-            Self::All
-            | Self::Numbers(_)
-            | Self::Uids(_)
-            | Self::Flag(_)
-            | Self::Keyword(_)
-            | Self::Recent
-            | Self::Header(..)
-            | Self::Body(_)
-            | Self::Text(_)
-            | Self::InternalDate(..)
-            | Self::SentDate(..)
-            | Self::Larger(_)
-            | Self::Smaller(_) => false,
-        }
+    /// Whether a key for which this holds stands anywhere in it.
+    pub fn any(&self, holds: &dyn Fn(&Self) -> bool) -> bool {
+        holds(self)
+            || match self {
+                Self::And(keys) => keys.iter().any(|key| key.any(holds)),
+                Self::Or(either, other) => either.any(holds) || other.any(holds),
+                Self::Not(key) | Self::Fuzzy(key) => key.any(holds),
+                Self::All
+                | Self::Numbers(_)
+                | Self::Uids(_)
+                | Self::Flag(_)
+                | Self::Keyword(_)
+                | Self::Recent
+                | Self::Header(..)
+                | Self::Body(_)
+                | Self::Text(_)
+                | Self::InternalDate(..)
+                | Self::SentDate(..)
+                | Self::Larger(_)
+                | Self::Smaller(_)
+                | Self::ModSeq(_)
+                | Self::SavedDate(..)
+                | Self::Older(_)
+                | Self::Younger(_)
+                | Self::Email(_)
+                | Self::Thread(_)
+                | Self::Nothing
+                | Self::Pattern(..) => false,
+            }
     }
 }
 
 fn without_argument(name: &str) -> Option<Key> {
     let not = |key| Key::Not(Box::new(key));
     Some(match name {
-        "ALL" => Key::All,
+        // RFC 8514 §4.2: every folder keeps save dates.
+        "ALL" | "SAVEDATESUPPORTED" => Key::All,
         "ANSWERED" => Key::Flag(Flag::Answered),
         "DELETED" => Key::Flag(Flag::Deleted),
         "DRAFT" => Key::Flag(Flag::Draft),
@@ -155,7 +202,7 @@ fn without_argument(name: &str) -> Option<Key> {
 }
 
 fn takes_argument(name: &str) -> bool {
-    const NAMES: [&str; 22] = [
+    const NAMES: [&str; 31] = [
         "NOT",
         "OR",
         "UID",
@@ -178,13 +225,43 @@ fn takes_argument(name: &str) -> bool {
         "LARGER",
         "SMALLER",
         "MODSEQ",
+        "SAVEDBEFORE",
+        "SAVEDON",
+        "SAVEDSINCE",
+        "OLDER",
+        "YOUNGER",
+        "EMAILID",
+        "THREADID",
+        "FUZZY",
+        "XREGEX",
     ];
     NAMES.contains(&name)
 }
 
-/// A string to search for, in UTF-8, which US-ASCII is a part of.
-fn text(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    String::from_utf8(cursor.astring()?.into_owned()).map_err(|_| Malformed("The search string is not UTF-8"))
+/// A string to search for.
+fn text(cursor: &mut Cursor<'_>, charset: &Charset) -> Parsed<String> {
+    charset.text(&cursor.astring()?)
+}
+
+/// `header-fld-name`
+fn field_name(cursor: &mut Cursor<'_>) -> Parsed<String> {
+    Charset::UTF_8.text(&cursor.astring()?)
+}
+
+/// `("SUBJECT" / "BODY" / "TEXT" / "HEADER" SP header-fld-name) SP pattern`
+fn pattern(cursor: &mut Cursor<'_>, charset: &Charset) -> Parsed<Key> {
+    let place = match cursor.atom()?.to_ascii_uppercase().as_str() {
+        "SUBJECT" => Place::Field("Subject".to_owned()),
+        "BODY" => Place::Body,
+        "TEXT" => Place::Text,
+        "HEADER" => {
+            cursor.space()?;
+            Place::Field(field_name(cursor)?)
+        }
+        _ => return Err(Malformed("XREGEX is followed by SUBJECT, BODY, TEXT or HEADER and a name")),
+    };
+    cursor.space()?;
+    Ok(Key::Pattern(place, text(cursor, charset)?))
 }
 
 /// `MODSEQ ["/flags/…" priv|shared|all] n`. There is one MODSEQ for all of a message's flags, so the entry says nothing.

@@ -202,7 +202,7 @@ fn what_is_malformed_is_refused_with_a_reason() {
 #[test]
 fn an_unknown_charset_is_not_malformed() {
     assert_eq!(
-        good("a SEARCH CHARSET KOI8-R SUBJECT {1}\r\n\u{7f}"),
+        good("a SEARCH CHARSET X-KLINGON SUBJECT {1}\r\n\u{7f}"),
         Command::Search(search::Search {
             by_uid: false,
             returns: None,
