@@ -198,6 +198,10 @@ pub struct Node {
     pub waiting_bytes_max: u64,
     /// Octets that must stay free on a volume.
     pub disk_free_bytes_min: u64,
+    /// Octets of all messages of one alias; 0 is no limit.
+    pub quota_bytes_max: u64,
+    /// Messages of one alias; 0 is no limit.
+    pub quota_messages_max: u64,
 }
 
 impl Node {
@@ -231,6 +235,8 @@ impl Default for Node {
             sessions_max: 50_000,
             waiting_bytes_max: 1 << 30,
             disk_free_bytes_min: 256 << 20,
+            quota_bytes_max: 0,
+            quota_messages_max: 0,
         }
     }
 }

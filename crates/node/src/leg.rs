@@ -96,6 +96,7 @@ async fn try_admit(shard: &Rc<Shard>, recipient: Recipient) -> Result<Admitted, 
     let (steps, body) = mpsc::channel(LEG_STEPS_MAX);
     let shard = shard.clone();
     if let Some(hold) = hold.filter(|hold| *hold.delivery.borrow() == Delivery::Open) {
+        require_room(&shard, &hold, size).await?;
         tokio::task::spawn_local(async move {
             open_leg(&shard, &hold, delivery, body).await;
             drop(turn);
@@ -115,6 +116,18 @@ async fn try_admit(shard: &Rc<Shard>, recipient: Recipient) -> Result<Admitted, 
         drop(turn);
     });
     Ok(Admitted::Waiting(steps))
+}
+
+/// Refuses what would take the mailbox over its quota. What is admitted is stored even if the room goes meanwhile.
+async fn require_room(shard: &Shard, hold: &Hold, size: u64) -> Result<(), Fault> {
+    let quota = shard.primary.settings.options.quota;
+    // A size that the sender did not say is 0.
+    let size = size.max(1);
+    if quota == mailbox::Quota::default() || hold.enter().await?.read(|reader| reader.usage())?.fits(quota, size, 1) {
+        Ok(())
+    } else {
+        Err(mailbox::Error::OverQuota.into())
+    }
 }
 
 /// A mailbox that a front-end has open though this node does not know it yet.

@@ -82,6 +82,7 @@ fn settings(config: &Config) -> Settings {
     settings.sessions_max = node.sessions_max;
     settings.waiting_bytes_max = node.waiting_bytes_max;
     settings.free_bytes_min = node.disk_free_bytes_min;
+    settings.options.quota = mailbox::Quota { bytes_max: node.quota_bytes_max, messages_max: node.quota_messages_max };
     settings.options.cipher = match node.cipher {
         Cipher::ChaCha20 => mailbox::Cipher::ChaCha20,
         Cipher::SqlCipher4 => mailbox::Cipher::SqlCipher4,

@@ -7,6 +7,7 @@ mod delivery;
 mod drain;
 mod indexing;
 mod links;
+mod lists;
 mod pushes;
 mod sessions;
 mod transfers;
