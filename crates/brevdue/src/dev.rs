@@ -54,10 +54,11 @@ pub fn run(args: &DevArgs, data: Option<&Path>, output: Output) -> Result<(), Fa
         let lock = folder.lock_for_dev().await?;
         forget_last_run(args, &folder)?;
         let users = users::gather(args, &folder)?;
+        let probe = users::probe(&folder)?;
         let plan = prepare(args, &folder)?;
         let (places, running) = (Places::of(&plan), Running::start(&folder, &lock, plan)?);
         let up = tokio::select! {
-            up = bring_up(&folder, &users, &running.processes) => up.and_then(|()| {
+            up = bring_up(&folder, &users, probe, &running.processes) => up.and_then(|()| {
                 let ready = Ready::new(&folder, places, &users, &running.processes);
                 announce(args.ready.as_deref(), &ready, output)
             }),
@@ -130,10 +131,13 @@ impl Running {
     }
 }
 
-/// Waits until every process answers its health check, then makes the users.
-async fn bring_up(folder: &Folder, users: &[User], processes: &[Supervised]) -> Result<(), Failure> {
+/// Makes the users as soon as there is somewhere to make them, then waits until every process answers its health check:
+/// those of the IMAP front-ends sign in as the probe.
+async fn bring_up(folder: &Folder, users: &[User], probe: User, processes: &[Supervised]) -> Result<(), Failure> {
     let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
-    for process in processes {
+    let (behind, front): (Vec<_>, Vec<_>) =
+        processes.iter().partition(|process| matches!(process.role, Role::Directory | Role::Node));
+    for process in behind {
         wait_for(folder, process, deadline).await?;
     }
     let config = Config::load_for(&folder.config("admin"), Role::Admin)?;
@@ -144,7 +148,12 @@ async fn bring_up(folder: &Folder, users: &[User], processes: &[Supervised]) -> 
     // Before they are made, so that no password that was generated is lost when this is cut short.
     users::remember(folder, users, |user| user.former.as_ref().unwrap_or(&user.password))?;
     people::make(&directory, users).await?;
-    users::remember(folder, users, |user| &user.password)
+    people::make(&directory, &[probe]).await?;
+    users::remember(folder, users, |user| &user.password)?;
+    for process in front {
+        wait_for(folder, process, deadline).await?;
+    }
+    Ok(())
 }
 
 async fn wait_for(folder: &Folder, process: &Supervised, deadline: Instant) -> Result<(), Failure> {

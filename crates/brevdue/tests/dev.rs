@@ -149,7 +149,7 @@ fn a_system_with_its_users_from_start_to_end() {
     assert_eq!(dev.sign_in("ann@x.test", &ann), "OK");
     let domains = json(&brevdue(at(&["domain", "list", "--json"])));
     let names: Vec<_> = domains.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["offline.test", "x.test", "y.test", "z.test"]);
+    assert_eq!(names, ["health.brevdue.internal", "offline.test", "x.test", "y.test", "z.test"]);
     assert_eq!(dev.stop(), Some(0));
 }
 

@@ -100,6 +100,8 @@ fn own_section(file: &mut Table, folder: &Folder, process: &Process) -> Result<(
                 ("listen", text(&process.address("imap"))),
                 ("listen_tls", text(&process.address("imaps"))),
                 ("plaintext_sign_in", text("loopback")),
+                ("probe_address", text(super::users::PROBE)),
+                ("probe_password_file", path(&folder.probe_password())),
                 ("connections_per_source_max", Value::Integer(0)),
             ]
             .into_iter()

@@ -114,6 +114,10 @@ impl Folder {
     pub fn node(&self, process: &str) -> PathBuf {
         self.0.join("nodes").join(process)
     }
+    /// The password of the account that the health checks sign in with.
+    pub fn probe_password(&self) -> PathBuf {
+        self.0.join("probe-password")
+    }
     /// The users of this `dev` with their passwords.
     pub fn users(&self) -> PathBuf {
         self.0.join("dev-users")

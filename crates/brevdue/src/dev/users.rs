@@ -16,6 +16,8 @@ use zeroize::Zeroizing;
 
 /// Who there is when nobody is named.
 const DEFAULT_USER: &str = "you@brevdue.test";
+/// Who the health checks sign in as: a domain that nobody's mail has.
+pub const PROBE: &str = "probe@health.brevdue.internal";
 /// Octets of a file of users: some hundred thousand of them.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -31,6 +33,21 @@ pub struct User {
 
 /// A password that was given, or `None` for one to generate.
 type Given = Option<Zeroizing<String>>;
+
+/// The account that the IMAP front-ends' health checks sign in with; its password is made once and kept in a file.
+pub fn probe(folder: &Folder) -> Result<User, Failure> {
+    let file = folder.probe_password();
+    let password = match fs::exists(&file)? {
+        true => Zeroizing::new(Zeroizing::new(fs::read_to_string(&file)?).trim_end().to_owned()),
+        false => {
+            let made = Zeroizing::new(credential::generate_password()?.expose().to_owned());
+            write_whole(&file, &made)?;
+            made
+        }
+    };
+    let (address, _) = one(PROBE)?;
+    Ok(User { address, password, former: None })
+}
 
 /// Those that are asked for and those of the runs before, in the order in which they were named.
 pub fn gather(args: &DevArgs, folder: &Folder) -> Result<Vec<User>, Failure> {
