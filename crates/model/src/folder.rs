@@ -46,7 +46,8 @@ impl FolderName {
         if name.split(SEPARATOR).any(str::is_empty) {
             return Err(FolderNameError::EmptyLevel);
         }
-        let name: String = name.nfc().collect();
+        // ASCII is composed as it stands; most names are, and a list of folders reads thousands.
+        let name: String = if name.is_ascii() { name.to_owned() } else { name.nfc().collect() };
         let (first, rest) =
             name.split_once(SEPARATOR).map_or((name.as_str(), None), |(first, rest)| (first, Some(rest)));
         if !first.eq_ignore_ascii_case(INBOX) {
