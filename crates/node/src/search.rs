@@ -98,7 +98,8 @@ fn program(key: &session::SearchKey, recent: &UidSet) -> Result<SearchKey, Fault
 }
 
 fn place(wanted: &session::SearchPattern) -> Result<Place, Fault> {
-    let place = session::PatternPlace::try_from(wanted.place).map_err(|_| malformed("the place of a pattern is unknown"))?;
+    let place =
+        session::PatternPlace::try_from(wanted.place).map_err(|_| malformed("the place of a pattern is unknown"))?;
     Ok(match place {
         session::PatternPlace::Field => Place::Field(wanted.field.clone()),
         session::PatternPlace::Body => Place::Body,

@@ -6,8 +6,8 @@ use super::search::{Criteria, Returns};
 use super::source::Source;
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::codec::name;
-use crate::session::Session;
 use crate::session::answer::{Answer, Outcome, Stop};
+use crate::session::{Session, patiently};
 use node_client::ClientError;
 use wire::convert::uid_set;
 use wire::session::{FailureCode, FolderStatus, SearchKey};
@@ -73,9 +73,9 @@ impl Esearch {
     }
 
     async fn run_selected(&self, session: &mut Session, tag: &str) -> Outcome {
-        let selected = session.selected()?;
+        let mut selected = session.selected()?;
         let key = Terms::new(&selected).all_of(&self.criteria.keys)?;
-        let (results, modseq) = super::search::extended::search(&selected, key).await?;
+        let (results, modseq) = super::search::extended::search(&mut selected, key).await?;
         let (name, uid_validity) = (selected.view.name.as_str().to_owned(), selected.view.uid_validity);
         if self.returns.save {
             selected.view.searches.saved = results.named(&self.returns);
@@ -93,7 +93,9 @@ impl Esearch {
             Err(error) => return Err(error.into()),
         };
         let FolderStatus { folder, uid_validity, .. } = status;
-        let found = match node.search(wire::session::Search { folder, key: Some(key) }).await?.all().await {
+        let search = wire::session::Search { folder, key: Some(key) };
+        let searching = async { node.search(search).await?.all().await };
+        let found = match patiently(&mut session.connection, tag, searching).await? {
             Ok(found) => found,
             Err(ClientError::Failure(FailureCode::NoSuchFolder, _)) => return Ok(()),
             Err(error) => return Err(error.into()),

@@ -1,12 +1,11 @@
 //! NOTIFY (RFC 5465): which changes a client is told unasked, of the selected folder and of others.
 
 use super::fetch::Items;
+use super::source::Filter;
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
-use crate::codec::name;
 use crate::session::Session;
 use crate::session::answer::{Answer, Code, Outcome};
-use crate::session::notify::{Events, Filter, Group, OfSelected, Watch};
-use model::FolderName;
+use crate::session::notify::{Events, Group, OfSelected, Watch};
 
 /// Groups of events in one command.
 const GROUPS_MAX: usize = 64;
@@ -86,14 +85,11 @@ impl Groups {
     fn group(&mut self, cursor: &mut Cursor<'_>) -> Parsed<()> {
         cursor.expect(b'(', "Expected a group of events in parentheses")?;
         let word = cursor.atom()?.to_ascii_uppercase();
-        let filter = match word.as_str() {
-            "SELECTED" | "SELECTED-DELAYED" => None,
-            "INBOXES" => Some(Filter::Inboxes),
-            "PERSONAL" => Some(Filter::Personal),
-            "SUBSCRIBED" => Some(Filter::Subscribed),
-            "SUBTREE" => Some(Filter::Subtree(names(cursor)?)),
-            "MAILBOXES" => Some(Filter::Mailboxes(names(cursor)?)),
-            _ => return Err(Malformed("There is no such set of folders")),
+        let filter = match Filter::parse(&word, cursor)? {
+            None if !matches!(word.as_str(), "SELECTED" | "SELECTED-DELAYED") => {
+                return Err(Malformed("There is no such set of folders"));
+            }
+            filter => filter,
         };
         cursor.space()?;
         let (events, fetch) = self.events(cursor)?;
@@ -181,22 +177,10 @@ fn argument(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<()> {
     cursor.list(NAMES_MAX, |cursor| argument(cursor, depth + 1)).map(|_| ())
 }
 
-/// One folder or more. What cannot be a folder's name is none that anything will happen to.
-fn names(cursor: &mut Cursor<'_>) -> Parsed<Vec<FolderName>> {
-    cursor.space()?;
-    if cursor.peek() != Some(b'(') {
-        return Ok(name::parse(cursor)?.into_iter().collect());
-    }
-    let names = cursor.list(NAMES_MAX, name::parse)?;
-    if names.is_empty() {
-        return Err(Malformed("Expected a folder"));
-    }
-    Ok(names.into_iter().flatten().collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::FolderName;
 
     fn notify(text: &str) -> Parsed<Notify> {
         let mut cursor = Cursor::new(text.as_bytes());

@@ -18,8 +18,9 @@ pub use returns::{Range, Returns};
 
 use crate::codec::cursor::{Cursor, Parsed};
 use crate::session::answer::{Answer, Outcome, Stop};
-use crate::session::{Selected, Session};
+use crate::session::{Selected, Session, patiently};
 use extended::Extended;
+use node_client::{ClientError, SearchStream};
 use results::Results;
 use wanted::Terms;
 use wire::convert::uid_set;
@@ -69,7 +70,7 @@ impl Search {
         let request = wire::session::Search { folder: selected.view.folder, key: Some(key) };
         let mut stream = selected.node.search(request).await?;
         let mut line = Line { selected, by_uid: self.by_uid, begun: false, highest: 0 };
-        while let Some(found) = stream.next().await {
+        while let Some(found) = line.next(&mut stream).await? {
             let added = match found {
                 Ok(found) => line.add(&found).await,
                 Err(error) => Err(error.into()),
@@ -98,6 +99,14 @@ impl Line<'_> {
         if !std::mem::replace(&mut self.begun, true) {
             self.selected.connection.out.extend_from_slice(b"* SEARCH");
         }
+    }
+
+    /// What is found next. Within the line nothing else can be told.
+    async fn next(&mut self, stream: &mut SearchStream) -> Result<Option<Result<Found, ClientError>>, Stop> {
+        if self.begun {
+            return Ok(stream.next().await);
+        }
+        Ok(patiently(self.selected.connection, self.selected.tag, stream.next()).await?)
     }
 
     async fn add(&mut self, found: &Found) -> Result<(), Stop> {

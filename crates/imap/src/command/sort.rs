@@ -6,7 +6,7 @@ use super::search::wanted::{Terms, both, told};
 use super::search::{Criteria, Returns, end_line};
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::session::answer::{Answer, Outcome, Stop};
-use crate::session::{Selected, Session};
+use crate::session::{Selected, Session, patiently};
 use model::Uid;
 use wire::session::{SearchKey, SortCriterion, SortField};
 
@@ -101,10 +101,10 @@ impl Sort {
         let mut selected = session.selected()?;
         let key = Terms::new(&selected).all_of(&self.criteria.keys)?;
         let fits = match self.sort.iter().any(Criterion::is_relevancy) {
-            true => Some(fits(&selected, &self.criteria).await?),
+            true => Some(fits(&mut selected, &self.criteria).await?),
             false => None,
         };
-        let (results, modseq) = sorted(&selected, key, &self.sort, fits.as_ref()).await?;
+        let (results, modseq) = sorted(&mut selected, key, &self.sort, fits.as_ref()).await?;
         selected.connection.out.extend_from_slice(b"* SORT");
         results::write_plain(&mut selected, self.by_uid, &results).await?;
         end_line(&mut selected.connection.out, self.criteria.has_modseq().then_some(modseq));
@@ -115,9 +115,9 @@ impl Sort {
 /// What a search finds of what the client knows, in order, and the highest MODSEQ of it.
 ///
 /// # Errors
-/// NO of the node.
+/// NO of the node; the connection's end.
 pub async fn sorted(
-    selected: &Selected<'_>,
+    selected: &mut Selected<'_>,
     key: SearchKey,
     sort: &[Criterion],
     fits: Option<&Fits>,
@@ -128,7 +128,8 @@ pub async fn sorted(
         key: Some(both(told(selected.view), key)),
         criteria: sort.iter().map(|criterion| criterion.wire(ranks.as_ref())).collect(),
     };
-    let sorted = selected.node.sort(request).await?;
+    let sorting = selected.node.sort(request);
+    let sorted = patiently(selected.connection, selected.tag, sorting).await??;
     let known = selected.view.uids();
     let uids = sorted.uids.into_iter().filter_map(Uid::new).filter(|uid| known.contains(*uid));
     Ok((Results::Sorted(uids.collect()), sorted.highest_modseq))

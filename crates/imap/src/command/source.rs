@@ -1,33 +1,91 @@
 //! Which folders a command is about: `source-mbox` of RFC 7377 §3, which is the filter of RFC 5465 §6.
 
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
-use crate::codec::{Name, name};
+use crate::codec::name;
 use crate::session::answer::{Answer, Stop};
 use model::FolderName;
-use model::folder::SEPARATOR;
+use model::folder::{INBOX, SEPARATOR};
 use std::collections::BTreeSet;
 use wire::session::Folders;
 
 /// Sources and names in one command.
-const NAMES_MAX: usize = 256;
+const NAMES_MAX: usize = 1024;
 
-/// Some folders.
+/// Where an ESEARCH looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The selected one.
+    /// In the selected folder.
     Selected,
-    /// Those that mail is delivered to.
+    /// In these.
+    Folders(Filter),
+}
+
+/// Folders by what they are or how they are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// Where mail is delivered.
     Inboxes,
     /// All.
     Personal,
-    /// Those that are subscribed to.
+    /// What is subscribed to, when it is asked.
     Subscribed,
-    /// These, and all below them.
-    Subtree(Vec<Name>),
-    /// These, and those one level below them.
-    SubtreeOne(Vec<Name>),
+    /// These and those below them.
+    Subtree(Vec<FolderName>),
+    /// These and those one level below them.
+    SubtreeOne(Vec<FolderName>),
     /// These.
-    Mailboxes(Vec<Name>),
+    Mailboxes(Vec<FolderName>),
+}
+
+impl Filter {
+    /// The filter that begins with this word in upper case, with the names that belong to it; `None` for another word.
+    ///
+    /// # Errors
+    /// The names are malformed.
+    pub fn parse(word: &str, cursor: &mut Cursor<'_>) -> Parsed<Option<Self>> {
+        Ok(Some(match word {
+            "INBOXES" => Self::Inboxes,
+            "PERSONAL" => Self::Personal,
+            "SUBSCRIBED" => Self::Subscribed,
+            "SUBTREE" => Self::Subtree(names(cursor)?),
+            "SUBTREE-ONE" => Self::SubtreeOne(names(cursor)?),
+            "MAILBOXES" => Self::Mailboxes(names(cursor)?),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Whether a folder is among them.
+    pub fn fits(&self, name: &str, subscribed: bool) -> bool {
+        match self {
+            Self::Inboxes => name == INBOX,
+            Self::Personal => true,
+            Self::Subscribed => subscribed,
+            Self::Mailboxes(names) => names.iter().any(|known| known.as_str() == name),
+            Self::Subtree(roots) => roots.iter().any(|root| below(root, name).is_some()),
+            Self::SubtreeOne(roots) => {
+                roots.iter().filter_map(|root| below(root, name)).any(|rest| !rest.contains(SEPARATOR))
+            }
+        }
+    }
+}
+
+/// What stands below a folder in a name; empty for the folder itself.
+fn below<'a>(root: &FolderName, name: &'a str) -> Option<&'a str> {
+    let rest = name.strip_prefix(root.as_str())?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(SEPARATOR) }
+}
+
+/// One folder or more. What cannot be a folder's name is none that anything will happen to.
+fn names(cursor: &mut Cursor<'_>) -> Parsed<Vec<FolderName>> {
+    cursor.space()?;
+    if cursor.peek() != Some(b'(') {
+        return Ok(name::parse(cursor)?.into_iter().collect());
+    }
+    let names = cursor.list(NAMES_MAX, name::parse)?;
+    if names.is_empty() {
+        return Err(Malformed("Expected a folder"));
+    }
+    Ok(names.into_iter().flatten().collect())
 }
 
 impl Source {
@@ -36,29 +94,15 @@ impl Source {
     /// # Errors
     /// One is malformed or not known.
     pub fn parse_list(cursor: &mut Cursor<'_>) -> Parsed<Vec<Self>> {
-        let sources = cursor.list(NAMES_MAX, Self::parse)?;
-        if sources.is_empty() { Err(Malformed("Expected at least one source")) } else { Ok(sources) }
-    }
-
-    fn parse(cursor: &mut Cursor<'_>) -> Parsed<Self> {
-        let word = cursor.atom()?.to_ascii_lowercase();
-        let with_names: fn(Vec<Name>) -> Self = match word.as_str() {
-            "selected" => return Ok(Self::Selected),
-            "inboxes" => return Ok(Self::Inboxes),
-            "personal" => return Ok(Self::Personal),
-            "subscribed" => return Ok(Self::Subscribed),
-            "subtree" => Self::Subtree,
-            "subtree-one" => Self::SubtreeOne,
-            "mailboxes" => Self::Mailboxes,
+        let sources = cursor.list(NAMES_MAX, |cursor| {
+            let word = cursor.atom()?.to_ascii_uppercase();
+            if word == "SELECTED" {
+                return Ok(Self::Selected);
+            }
             // RFC 7377 §2.2: selected-delayed is for NOTIFY only.
-            _ => return Err(Malformed("There is no such source")),
-        };
-        cursor.space()?;
-        if cursor.peek() != Some(b'(') {
-            return Ok(with_names(vec![name::parse(cursor)?]));
-        }
-        let names = cursor.list(NAMES_MAX, name::parse)?;
-        if names.is_empty() { Err(Malformed("Expected at least one folder")) } else { Ok(with_names(names)) }
+            Filter::parse(&word, cursor)?.map(Self::Folders).ok_or(Malformed("There is no such set of folders"))
+        })?;
+        if sources.is_empty() { Err(Malformed("Expected at least one set of folders")) } else { Ok(sources) }
     }
 
     /// The folders that are there and can be searched, each once. A name that is not there is passed over (RFC 7377 §2.2).
@@ -72,36 +116,20 @@ impl Source {
     ) -> Result<BTreeSet<String>, Stop> {
         let mut names = BTreeSet::new();
         for source in sources {
-            if let Self::Selected = source {
-                let selected = selected.ok_or_else(|| Answer::bad("Select a folder first"))?;
-                names.insert(selected.as_str().to_owned());
+            match source {
+                Self::Selected => {
+                    let selected = selected.ok_or_else(|| Answer::bad("Select a folder first"))?;
+                    names.insert(selected.as_str().to_owned());
+                }
+                Self::Folders(filter) => {
+                    let there = folders.folders.iter().filter(|folder| !folder.no_select);
+                    let fit = there.filter(|folder| filter.fits(&folder.name, folder.subscribed));
+                    names.extend(fit.map(|folder| folder.name.clone()));
+                }
             }
-            let there = folders.folders.iter().filter(|folder| !folder.no_select);
-            names.extend(
-                there.filter(|folder| source.has(&folder.name, folder.subscribed)).map(|folder| folder.name.clone()),
-            );
         }
         Ok(names)
     }
-
-    fn has(&self, name: &str, subscribed: bool) -> bool {
-        let any = |names: &[Name], fits: &dyn Fn(&str) -> bool| names.iter().flatten().any(|root| fits(root.as_str()));
-        match self {
-            Self::Selected => false,
-            Self::Inboxes => name == FolderName::inbox().as_str(),
-            Self::Personal => true,
-            Self::Subscribed => subscribed,
-            Self::Mailboxes(names) => any(names, &|root| root == name),
-            Self::Subtree(names) => any(names, &|root| root == name || below(root, name).is_some()),
-            Self::SubtreeOne(names) => {
-                any(names, &|root| root == name || below(root, name).is_some_and(|rest| !rest.contains(SEPARATOR)))
-            }
-        }
-    }
-}
-
-fn below<'a>(root: &str, name: &'a str) -> Option<&'a str> {
-    name.strip_prefix(root)?.strip_prefix(SEPARATOR)
 }
 
 #[cfg(test)]
@@ -112,11 +140,14 @@ mod tests {
     fn sources_and_what_is_in_them() {
         let read = |text: &str| Source::parse_list(&mut Cursor::new(text.as_bytes()));
         let sources = read("(subtree-one (a b) mailboxes c/d)").unwrap();
-        let has = |name: &str| sources.iter().any(|source| source.has(name, false));
-        assert!(["a", "a/x", "b/y", "c/d"].iter().all(|name| has(name)));
-        assert!(["ab", "a/x/y", "c", "c/d/e", "INBOX"].iter().all(|name| !has(name)));
-        assert!(read("(subtree a)").unwrap()[0].has("a/x/y", false));
-        assert!(read("(inboxes)").unwrap()[0].has("INBOX", false));
+        let has = |sources: &[Source], name: &str| {
+            sources.iter().any(|source| matches!(source, Source::Folders(filter) if filter.fits(name, false)))
+        };
+        assert!(["a", "a/x", "b/y", "c/d"].iter().all(|name| has(&sources, name)));
+        assert!(["ab", "a/x/y", "c", "c/d/e", "INBOX"].iter().all(|name| !has(&sources, name)));
+        assert!(has(&read("(subtree a)").unwrap(), "a/x/y"));
+        assert!(has(&read("(inboxes)").unwrap(), "INBOX"));
+        assert_eq!(read("(selected)"), Ok(vec![Source::Selected]));
         for text in ["()", "(selected-delayed)", "(mailboxes)", "(mailboxes ())", "selected", "(x)"] {
             assert!(read(text).is_err(), "{text}");
         }

@@ -5,9 +5,9 @@ use super::search::results::Words;
 use super::search::wanted::{Terms, both, told};
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::codec::writer;
-use crate::session::Session;
 use crate::session::answer::{Answer, Outcome};
 use crate::session::view::NumberCursor;
+use crate::session::{Session, patiently};
 use model::Uid;
 use wire::session::{ThreadAlgorithm, Threaded};
 
@@ -53,7 +53,8 @@ impl Thread {
             key: Some(both(told(selected.view), key)),
             algorithm: self.algorithm.into(),
         };
-        let threaded = selected.node.thread(request).await?;
+        let threading = selected.node.thread(request);
+        let threaded = patiently(selected.connection, selected.tag, threading).await??;
         let words = if self.by_uid { Words::Uids } else { Words::Numbers(selected.view) };
         let nodes = known(&threaded, words);
         selected.connection.out.extend_from_slice(b"* THREAD");

@@ -5,8 +5,8 @@ use super::answer::Stop;
 use super::{Account, Session};
 use crate::codec::{name, writer};
 use crate::command::fetch::Items;
-use model::FolderName;
-use model::folder::{INBOX, SEPARATOR};
+use crate::command::source::Filter;
+
 use std::collections::BTreeMap;
 use wire::session::{FolderEvent, FolderStatus, Folders, List};
 
@@ -34,21 +34,6 @@ pub struct OfSelected {
     pub fetch: Option<Items>,
 }
 
-/// Folders of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Filter {
-    /// Where mail is delivered.
-    Inboxes,
-    /// All.
-    Personal,
-    /// What is subscribed to, when it happens.
-    Subscribed,
-    /// These and those below them.
-    Subtree(Vec<FolderName>),
-    /// These.
-    Mailboxes(Vec<FolderName>),
-}
-
 /// A group of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
@@ -65,21 +50,6 @@ pub struct Watch {
     pub selected: OfSelected,
     /// Of others; the first that fits a folder counts (RFC 5465 §6).
     pub groups: Vec<Group>,
-}
-
-impl Filter {
-    fn fits(&self, name: &str, subscribed: bool) -> bool {
-        match self {
-            Self::Inboxes => name == INBOX,
-            Self::Personal => true,
-            Self::Subscribed => subscribed,
-            Self::Mailboxes(names) => names.iter().any(|known| known.as_str() == name),
-            Self::Subtree(roots) => roots.iter().any(|root| {
-                let below = name.strip_prefix(root.as_str());
-                below.is_some_and(|below| below.is_empty() || below.starts_with(SEPARATOR))
-            }),
-        }
-    }
 }
 
 impl Watch {
@@ -306,6 +276,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::FolderName;
 
     fn names(folders: &[(u64, &str, bool)], absent: &[&str]) -> Names {
         let known = |name: &str, subscribed| Known { name: name.to_owned(), subscribed };

@@ -3,7 +3,7 @@
 //!
 //! Invariant: a context's results are what the client has after all ADDTO and REMOVEFROM so far.
 
-use super::extended::search;
+use super::extended::find;
 use super::results::{Correlator, Results, Words, write_set};
 use super::wanted::{among, both, told};
 use crate::limits::{CONTEXT_SORTED_MAX, CONTEXTS_MAX};
@@ -122,7 +122,8 @@ impl Context {
     async fn renew(&mut self, selected: &mut Selected<'_>, touched: &UidSet) -> Result<(), Stop> {
         let now = match (&self.results, &self.sort) {
             (Results::Mailbox(uids), _) => {
-                let (found, _) = search(selected, both(among(touched), self.key.clone())).await?;
+                let key = both(among(touched), self.key.clone());
+                let (found, _) = find(selected.node, selected.view, key).await?;
                 Results::Mailbox(uids.difference(touched).union(&found.set()))
             }
             (Results::Sorted(_), criteria) => {

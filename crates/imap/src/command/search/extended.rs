@@ -8,7 +8,8 @@ use super::returns::Returns;
 use super::wanted::{self, Terms};
 use crate::command::sort::Criterion;
 use crate::session::answer::{Answer, Code, Outcome, Status, Stop};
-use crate::session::{Selected, Session};
+use crate::session::view::View;
+use crate::session::{Selected, Session, patiently};
 use model::{Uid, UidSet};
 use wire::convert::uid_set;
 use wire::session::SearchKey;
@@ -86,26 +87,26 @@ impl Extended {
             // RFC 6203 §4
             return Ok(Answer::bad("RELEVANCY is of a search with FUZZY"));
         }
-        let selected = session.selected()?;
+        let mut selected = session.selected()?;
         if self.returns.update && selected.view.searches.has(tag) {
             return Ok(Answer::bad("The tag is in use for updates"));
         }
         let key = Terms::new(&selected).all_of(&self.criteria.keys)?;
         let by_relevancy = self.sort.as_ref().is_some_and(|sort| sort.iter().any(Criterion::is_relevancy));
         let fits = match self.returns.relevancy || by_relevancy {
-            true => Some(fits(&selected, &self.criteria).await?),
+            true => Some(fits(&mut selected, &self.criteria).await?),
             false => None,
         };
         let (results, mut modseq) = match &self.sort {
-            None => search(&selected, key.clone()).await?,
-            Some(sort) => crate::command::sort::sorted(&selected, key.clone(), sort, fits.as_ref()).await?,
+            None => search(&mut selected, key.clone()).await?,
+            Some(sort) => crate::command::sort::sorted(&mut selected, key.clone(), sort, fits.as_ref()).await?,
         };
         let named = results.named(&self.returns);
         if !self.criteria.has_modseq() {
             modseq = 0;
         } else if named.len() < results.len() {
             // RFC 7162 §3.1.10: the highest MODSEQ of those that are told.
-            (_, modseq) = search(&selected, wanted::both(wanted::among(&named), key.clone())).await?;
+            (_, modseq) = search(&mut selected, wanted::both(wanted::among(&named), key.clone())).await?;
         }
         if self.returns.tells() {
             let score = |uid| fits.as_ref().map_or(score(Strength::Stems), |fits| fits.score(uid));
@@ -133,14 +134,22 @@ impl Extended {
     }
 }
 
-/// What a search finds of what the client knows, and the highest MODSEQ of it.
+/// What a search finds of what the client knows, and the highest MODSEQ of it. The client hears that it takes its time.
+///
+/// # Errors
+/// NO of the node; the connection's end.
+pub async fn search(selected: &mut Selected<'_>, key: SearchKey) -> Result<(Results, u64), Stop> {
+    patiently(selected.connection, selected.tag, find(selected.node, selected.view, key)).await?
+}
+
+/// The same without a word to the client.
 ///
 /// # Errors
 /// NO of the node.
-pub async fn search(selected: &Selected<'_>, key: SearchKey) -> Result<(Results, u64), Stop> {
-    let request = wire::session::Search { folder: selected.view.folder, key: Some(key) };
-    let found = selected.node.search(request).await?.all().await?;
-    let uids = uid_set(found.uids.as_ref())?.intersection(selected.view.uids());
+pub async fn find(node: &node_client::Session, view: &View, key: SearchKey) -> Result<(Results, u64), Stop> {
+    let request = wire::session::Search { folder: view.folder, key: Some(key) };
+    let found = node.search(request).await?.all().await?;
+    let uids = uid_set(found.uids.as_ref())?.intersection(view.uids());
     Ok((Results::Mailbox(uids), found.highest_modseq))
 }
 
@@ -148,9 +157,11 @@ pub async fn search(selected: &Selected<'_>, key: SearchKey) -> Result<(Results,
 ///
 /// # Errors
 /// NO of the node.
-pub async fn fits(selected: &Selected<'_>, criteria: &Criteria) -> Result<Fits, Stop> {
-    let terms = Terms::new(selected);
-    let whole = Terms { strength: Strength::Whole, ..terms }.all_of(&criteria.keys)?;
-    let words = Terms { strength: Strength::Words, ..terms }.all_of(&criteria.keys)?;
+pub async fn fits(selected: &mut Selected<'_>, criteria: &Criteria) -> Result<Fits, Stop> {
+    let (whole, words) = {
+        let terms = Terms::new(selected);
+        let of = |strength| Terms { strength, ..terms }.all_of(&criteria.keys);
+        (of(Strength::Whole)?, of(Strength::Words)?)
+    };
     Ok(Fits { whole: search(selected, whole).await?.0.set(), words: search(selected, words).await?.0.set() })
 }

@@ -7,7 +7,7 @@ use crate::command::list::List;
 use crate::command::metadata::{GetMetadata, SetMetadata};
 use crate::command::search::{Criteria, Key, Place, Returns};
 use crate::command::sort::Criterion;
-use crate::command::source::Source;
+use crate::command::source::{Filter, Source};
 use wire::session::{DateRelation, FetchItem, MetadataDepth, SortField, StoreMode};
 
 /// The command with the tag `t1` and its line end. `style` decides between what means the same.
@@ -252,12 +252,12 @@ impl Printer {
             }
             let (word, names) = match source {
                 Source::Selected => ("selected", None),
-                Source::Inboxes => ("inboxes", None),
-                Source::Personal => ("personal", None),
-                Source::Subscribed => ("subscribed", None),
-                Source::Subtree(names) => ("subtree", Some(names)),
-                Source::SubtreeOne(names) => ("subtree-one", Some(names)),
-                Source::Mailboxes(names) => ("mailboxes", Some(names)),
+                Source::Folders(Filter::Inboxes) => ("inboxes", None),
+                Source::Folders(Filter::Personal) => ("personal", None),
+                Source::Folders(Filter::Subscribed) => ("subscribed", None),
+                Source::Folders(Filter::Subtree(names)) => ("subtree", Some(names)),
+                Source::Folders(Filter::SubtreeOne(names)) => ("subtree-one", Some(names)),
+                Source::Folders(Filter::Mailboxes(names)) => ("mailboxes", Some(names)),
             };
             self.word(word);
             let Some(names) = names else { continue };

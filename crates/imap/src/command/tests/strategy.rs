@@ -188,7 +188,15 @@ fn sections() -> impl Strategy<Value = Section> {
     });
     let old = [(Form::Rfc822, Kind::All), (Form::Rfc822Header, Kind::Header), (Form::Rfc822Text, Kind::Text)];
     let old = one_of(old.to_vec()).prop_map(|(form, kind)| Section { form, part: vec![], kind, partial: None });
-    prop_oneof![4 => body, 1 => old]
+    let binary_forms = one_of(vec![Form::Binary, Form::BinaryPeek, Form::BinarySize]);
+    let partial = option::of((0u64..=i64::MAX as u64, 1u64..=i64::MAX as u64));
+    let binary = (binary_forms, vec(1u32.., 0..4), partial).prop_map(|(form, part, partial)| Section {
+        form,
+        part,
+        kind: Kind::All,
+        partial: partial.filter(|_| form != Form::BinarySize),
+    });
+    prop_oneof![4 => body, 1 => old, 2 => binary]
 }
 
 fn fetches() -> impl Strategy<Value = Fetch> {
@@ -204,8 +212,9 @@ fn fetches() -> impl Strategy<Value = Fetch> {
         ]),
         0..4,
     );
-    let changed_since = option::of(0u64..=i64::MAX as u64);
-    (any::<bool>(), sets(), simple, any::<bool>(), vec(sections(), 0..3), changed_since, any::<bool>()).prop_filter_map(
+    let ranges = (any::<bool>(), 1u32.., 1u32..).prop_map(|(from_end, first, last)| Range { from_end, first, last });
+    let modifiers = (option::of(0u64..=i64::MAX as u64), any::<bool>(), option::of(ranges));
+    (any::<bool>(), sets(), simple, any::<bool>(), vec(sections(), 0..3), modifiers).prop_filter_map(
         "something must be asked for",
         |(by_uid, set, simple, uid, sections, changed_since, vanished)| {
             let mut items = Items::default();
@@ -217,7 +226,8 @@ fn fetches() -> impl Strategy<Value = Fetch> {
             }
             let asked = items.uid || items.bits() != 0 || !items.sections.is_empty();
             let vanished = vanished && by_uid && changed_since.is_some();
-            asked.then_some(Fetch { by_uid, set, items, changed_since, vanished })
+            let partial = partial.filter(|_| by_uid);
+            asked.then_some(Fetch { by_uid, set, items, changed_since, partial, vanished })
         },
     )
 }
@@ -257,19 +267,21 @@ fn finds() -> impl Strategy<Value = Command> {
     let thread = (any::<bool>(), 0i32..3, criteria()).prop_map(|(by_uid, algorithm, criteria)| {
         Command::Thread(Thread { by_uid, algorithm: ThreadAlgorithm::try_from(algorithm).unwrap(), criteria })
     });
-    let source = prop_oneof![
-        Just(source::Source::Selected),
-        Just(source::Source::Inboxes),
-        Just(source::Source::Personal),
-        Just(source::Source::Subscribed),
-        vec(names(), 1..3).prop_map(source::Source::Subtree),
-        vec(names(), 1..3).prop_map(source::Source::SubtreeOne),
-        vec(names(), 1..3).prop_map(source::Source::Mailboxes),
+    use source::{Filter, Source};
+    let folders = || vec(names().prop_map(|name| name.unwrap()), 1..3);
+    let filter = prop_oneof![
+        Just(Filter::Inboxes),
+        Just(Filter::Personal),
+        Just(Filter::Subscribed),
+        folders().prop_map(Filter::Subtree),
+        folders().prop_map(Filter::SubtreeOne),
+        folders().prop_map(Filter::Mailboxes),
     ];
     let esearch = (option::of(vec(source, 1..3)), returns(), criteria()).prop_map(|(sources, returns, criteria)| {
         let returns = Returns { save: false, context: false, update: false, relevancy: false, ..returns };
         let all = returns.all || !returns.tells();
         Command::Esearch(esearch::Esearch { sources, returns: Returns { all, ..returns }, criteria })
+    let source = prop_oneof![1 => Just(Source::Selected), 4 => filter.prop_map(Source::Folders)];
     });
     let batches = (1u32.., option::of((1u32.., 1u32..)))
         .prop_map(|(messages, range)| Command::UidBatches(uidbatches::UidBatches { messages, range }));
