@@ -219,6 +219,16 @@ mod tests {
     }
 
     #[test]
+    fn annotations_come_together_and_a_folder_may_have_been_made_before() {
+        let annotation = |folder| wire::session::Annotation { folder, ..wire::session::Annotation::default() };
+        let frames = [1, 2].map(|folder| Body::Metadata(Metadata { annotations: vec![annotation(folder)] }));
+        assert_eq!(metadata(&mut frames.into_iter()).unwrap().annotations, [annotation(1), annotation(2)]);
+        let made = Created { folder: 3, uid_validity: 4 };
+        assert_eq!(created(&mut [Body::Created(made)].into_iter()), Ok(made));
+        assert_eq!(created(&mut [Body::Done(wire::session::Done {})].into_iter()), Ok(Created::default()));
+    }
+
+    #[test]
     fn what_does_not_belong_is_refused() {
         let stranger = || [Body::Found(Found::default())].into_iter();
         assert_eq!(selected(stranger()), Err(UNEXPECTED));
@@ -228,6 +238,10 @@ mod tests {
         assert_eq!(expunged(&mut stranger()), Err(UNEXPECTED));
         assert_eq!(done(&mut stranger()), Err(UNEXPECTED));
         assert_eq!(status(&mut stranger()), Err(UNEXPECTED));
+        assert_eq!(created(&mut stranger()), Err(UNEXPECTED));
+        assert_eq!(metadata(&mut stranger()), Err(UNEXPECTED));
+        assert_eq!(quota(&mut stranger()), Err(UNEXPECTED));
+        assert_eq!(quota(&mut [].into_iter()), Err(NOTHING));
         assert_eq!(selected([].into_iter()), Err(NOTHING));
         let bad = Found { uids: runs(&[3, 2]), highest_modseq: 0 };
         assert_eq!(found(&Found::default(), &bad), Err(ClientError::Protocol("malformed field")));
