@@ -1,4 +1,4 @@
-//! FETCH (RFC 3501 §6.4.5), by message number and by UID, with CHANGEDSINCE (RFC 7162 §3.1.4.1).
+//! FETCH (RFC 3501 §6.4.5), by message number and by UID, with CHANGEDSINCE (RFC 7162 §3.1.4.1) and PARTIAL (RFC 9394 §3.2).
 
 mod answer;
 mod items;
@@ -9,11 +9,13 @@ pub use section::{Form, Kind, Section};
 
 use crate::codec::SequenceSet;
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
+use crate::command::search::Range;
 use crate::session::answer::{Answer, End, Outcome, Stop};
 use crate::session::{Enabled, Selected, Session, absorb, expunge_issued, patiently, within_limit, write_vanished};
 use answer::{Told, Writer};
 use model::UidSet;
-use wire::session::FetchItem;
+use wire::session::search_key::Key;
+use wire::session::{FetchItem, Search, SearchAnd, SearchKey};
 
 /// Modifiers of one FETCH.
 const MODIFIERS_MAX: usize = 8;
@@ -29,6 +31,8 @@ pub struct Fetch {
     pub items: Items,
     /// Only those with a higher MODSEQ.
     pub changed_since: Option<u64>,
+    /// PARTIAL: only the first or last so many of them (RFC 9394 §3.2).
+    pub partial: Option<Range>,
     /// VANISHED: what of the set is gone since then (RFC 7162 §3.2.6).
     pub vanished: bool,
 }
@@ -47,7 +51,7 @@ struct Streamed {
 /// NO of the node; the end of the connection when a message broke off.
 pub(crate) async fn tell_new(items: Items, mut selected: Selected<'_>, uids: &UidSet) -> Result<(), Stop> {
     let set = SequenceSet::all();
-    let fetch = Fetch { by_uid: true, set, items, changed_since: None, vanished: false };
+    let fetch = Fetch { by_uid: true, set, items, changed_since: None, partial: None, vanished: false };
     if fetch.is_known_here() {
         return answer::uids(selected, uids).await.map(|_| ());
     }
@@ -64,7 +68,7 @@ impl Fetch {
         let set = SequenceSet::parse(cursor)?;
         cursor.space()?;
         let items = Items::parse(cursor)?;
-        let mut fetch = Self { by_uid, set, items, changed_since: None, vanished: false };
+        let mut fetch = Self { by_uid, set, items, changed_since: None, partial: None, vanished: false };
         if cursor.take(b' ') && cursor.list(MODIFIERS_MAX, |cursor| fetch.modifier(cursor))?.is_empty() {
             return Err(Malformed("Expected a modifier"));
         }
@@ -79,6 +83,8 @@ impl Fetch {
             self.changed_since = Some(cursor.number64()?);
             // RFC 7162 §3.1.4.1: CHANGEDSINCE asks for MODSEQ.
             self.items.want(FetchItem::Modseq);
+        } else if self.by_uid && cursor.word("PARTIAL ") {
+            self.partial = Some(Range::parse(cursor)?);
         } else if cursor.word("VANISHED") {
             self.vanished = true;
         } else {
@@ -100,7 +106,10 @@ impl Fetch {
             session.enable_condstore();
         }
         let mut selected = session.selected()?;
-        let uids = selected.uids(&self.set, self.by_uid)?;
+        let mut uids = selected.uids(&self.set, self.by_uid)?;
+        if let Some(range) = self.partial {
+            uids = range.of(&self.changed(&selected, uids).await?);
+        }
         if self.vanished {
             self.tell_vanished(&mut selected).await?;
         }
@@ -129,6 +138,16 @@ impl Fetch {
             Some(limit) => answer.with(limit),
             None => answer,
         })
+    }
+
+    /// RFC 9394 §3.2: a range counts the messages that would be answered without it.
+    async fn changed(&self, selected: &Selected<'_>, uids: UidSet) -> Result<UidSet, Stop> {
+        let Some(since) = self.changed_since else { return Ok(uids) };
+        let key = |key| SearchKey { key: Some(key) };
+        let keys = vec![key(Key::Uids((&uids).into())), key(Key::ModseqAtLeast(since.saturating_add(1)))];
+        let search = Search { folder: selected.view.folder, key: Some(key(Key::AllOf(SearchAnd { keys }))) };
+        let found = selected.node.search(search).await?.all().await?;
+        Ok(wire::convert::uid_set(found.uids.as_ref())?.intersection(&uids))
     }
 
     /// Streams what a node sends to the client as it comes, and the node sends no more than was written.

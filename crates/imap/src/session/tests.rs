@@ -123,7 +123,7 @@ async fn commands_are_answered_in_order_and_in_step() {
     assert_eq!(refused, "f BAD Sign in first\r\ng OK Done\r\n");
     let waiting = client.ask("h APPEND INBOX {10}\r\ni NOOP\r\n", "i ").await;
     assert_eq!(waiting, "h BAD Sign in first\r\ni OK Done\r\n");
-    let long = client.ask(&format!("j LOGIN {}\r\nk NOOP\r\n", "x".repeat(10_000)), "k ").await;
+    let long = client.ask(&format!("j LOGIN {}\r\nk NOOP\r\n", "x".repeat(40_000)), "k ").await;
     assert_eq!(long, "j BAD [LIMIT] The command is too long\r\nk OK Done\r\n");
 }
 
@@ -156,7 +156,7 @@ async fn sasl_can_be_given_up_and_its_length_is_bounded() {
         assert!(client.ask(text, "b ").await.starts_with(code), "{text}");
     }
     client.ask("c AUTHENTICATE PLAIN\r\n", "+").await;
-    let answers = client.ask(&format!("{}\r\nd NOOP\r\n", "A".repeat(10_000)), "d ").await;
+    let answers = client.ask(&format!("{}\r\nd NOOP\r\n", "A".repeat(40_000)), "d ").await;
     assert_eq!(answers, "c BAD The response is too long\r\nd OK Done\r\n");
 }
 

@@ -60,6 +60,9 @@ fn folder(text: &str) -> Option<(Option<FolderName>, Option<u32>)> {
 
 /// What a section is called in FETCH is what it is called here.
 fn piece(name: &[u8]) -> Option<Section> {
+    if name.is_empty() {
+        return None;
+    }
     let text = [b"[", name, b"]"].concat();
     let mut cursor = Cursor::new(&text);
     let section = Section::parse(b"BODY.PEEK", &mut cursor).ok()??;

@@ -1,6 +1,8 @@
 //! RETURN: what a searching command is to answer (RFC 4731 §3.1, RFC 9051 §6.4.4, RFC 5182, RFC 5267 §4, RFC 6203, RFC 9394).
 
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
+use crate::session::view::uids_at;
+use model::{Uid, UidSet};
 use std::fmt;
 
 /// Options in one RETURN: there are nine.
@@ -41,6 +43,28 @@ pub struct Range {
 }
 
 impl Range {
+    /// `partial-range` (RFC 9394 §4).
+    ///
+    /// # Errors
+    /// It has another form.
+    pub fn parse(cursor: &mut Cursor<'_>) -> Parsed<Self> {
+        let from_end = cursor.take(b'-');
+        let first = cursor.nz_number()?;
+        cursor.expect(b':', "A range of results is written as 1:10 or -1:-10")?;
+        if from_end {
+            cursor.expect(b'-', "Both ends of a range are counted from the same side")?;
+        }
+        Ok(Self { from_end, first, last: cursor.nz_number()? })
+    }
+
+    /// Those of a set that it means, by UID.
+    pub fn of(self, uids: &UidSet) -> UidSet {
+        let Some((first, last)) = self.positions(uids.len()) else { return UidSet::new() };
+        let number = |position: usize| u32::try_from(position + 1).ok().and_then(Uid::new);
+        let numbers = number(first).zip(number(last)).map(|(first, last)| UidSet::range(first, last));
+        uids_at(uids, &numbers.unwrap_or_default())
+    }
+
     /// The positions from 0 on that it means among so many results, both included; `None` where it is beyond them.
     pub fn positions(self, count: usize) -> Option<(usize, usize)> {
         let (low, high) = (self.first.min(self.last) as usize, self.first.max(self.last) as usize);
@@ -109,7 +133,7 @@ impl Returns {
                 if self.partial.is_some() {
                     return Err(Malformed("There may be one PARTIAL"));
                 }
-                self.partial = Some(range(cursor)?);
+                self.partial = Some(Range::parse(cursor)?);
                 return Ok(());
             }
             _ => return Err(Malformed("There is no such RETURN option")),
@@ -122,16 +146,6 @@ impl Returns {
     pub const fn tells(&self) -> bool {
         self.min || self.max || self.all || self.count || self.partial.is_some() || self.relevancy
     }
-}
-
-fn range(cursor: &mut Cursor<'_>) -> Parsed<Range> {
-    let from_end = cursor.take(b'-');
-    let first = cursor.nz_number()?;
-    cursor.expect(b':', "A range of results is written as 1:10 or -1:-10")?;
-    if from_end {
-        cursor.expect(b'-', "Both ends of a range are counted from the same side")?;
-    }
-    Ok(Range { from_end, first, last: cursor.nz_number()? })
 }
 
 #[cfg(test)]
@@ -176,5 +190,8 @@ mod tests {
         assert_eq!(range(true, 2, 100).positions(3), Some((0, 1)));
         assert_eq!(range(true, 1, 1).positions(0), None);
         assert_eq!(range(true, 1, 2).to_string(), "-1:-2");
+        let uids = UidSet::from_bounds(&[3, 4, 9, 10]).unwrap();
+        assert_eq!(range(true, 1, 3).of(&uids).to_string(), "4,9:10");
+        assert!(range(false, 5, 6).of(&uids).is_empty());
     }
 }

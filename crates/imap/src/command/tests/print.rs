@@ -266,7 +266,7 @@ impl Printer {
                 if at > 0 {
                     self.raw(" ");
                 }
-                self.name(name);
+                self.name(&Ok(name.clone()));
             }
             self.raw(")");
         }
@@ -408,6 +408,10 @@ impl Printer {
             (FetchItem::Envelope, "ENVELOPE"),
             (FetchItem::Body, "BODY"),
             (FetchItem::BodyStructure, "BODYSTRUCTURE"),
+            (FetchItem::EmailId, "EMAILID"),
+            (FetchItem::ThreadId, "THREADID"),
+            (FetchItem::SaveDate, "SAVEDATE"),
+            (FetchItem::Preview, "PREVIEW (LAZY)"),
         ];
         let mut words: Vec<_> =
             names.into_iter().filter(|(item, _)| fetch.items.has(*item)).map(|(_, name)| name).collect();
@@ -422,9 +426,12 @@ impl Printer {
             self.section(section);
         }
         self.raw(")");
-        if let Some(modseq) = fetch.changed_since {
-            let vanished = if fetch.vanished { " VANISHED" } else { "" };
-            self.word(&format!(" (CHANGEDSINCE {modseq}{vanished})"));
+        let mut modifiers = Vec::new();
+        modifiers.extend(fetch.partial.map(|range| format!("PARTIAL {range}")));
+        modifiers.extend(fetch.changed_since.map(|modseq| format!("CHANGEDSINCE {modseq}")));
+        modifiers.extend(fetch.vanished.then(|| "VANISHED".to_owned()));
+        if !modifiers.is_empty() {
+            self.word(&format!(" ({})", modifiers.join(" ")));
         }
     }
 
@@ -433,8 +440,8 @@ impl Printer {
         let mut name = Vec::new();
         section.write_name(&mut name);
         let mut name = String::from_utf8(name).expect("names are ASCII");
-        if section.form == Form::Peek {
-            name = name.replacen("BODY", "BODY.PEEK", 1);
+        if matches!(section.form, Form::Peek | Form::BinaryPeek) {
+            name = name.replacen('[', ".PEEK[", 1);
         }
         if let (Some((_, length)), Some(start)) = (section.partial, name.strip_suffix('>')) {
             name = format!("{start}.{length}>");

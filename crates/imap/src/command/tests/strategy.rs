@@ -209,6 +209,10 @@ fn fetches() -> impl Strategy<Value = Fetch> {
             FetchItem::Envelope,
             FetchItem::Body,
             FetchItem::BodyStructure,
+            FetchItem::EmailId,
+            FetchItem::ThreadId,
+            FetchItem::SaveDate,
+            FetchItem::Preview,
         ]),
         0..4,
     );
@@ -216,7 +220,7 @@ fn fetches() -> impl Strategy<Value = Fetch> {
     let modifiers = (option::of(0u64..=i64::MAX as u64), any::<bool>(), option::of(ranges));
     (any::<bool>(), sets(), simple, any::<bool>(), vec(sections(), 0..3), modifiers).prop_filter_map(
         "something must be asked for",
-        |(by_uid, set, simple, uid, sections, changed_since, vanished)| {
+        |(by_uid, set, simple, uid, sections, (changed_since, vanished, partial))| {
             let mut items = Items::default();
             items.uid = uid;
             items.sections = sections;
@@ -277,11 +281,11 @@ fn finds() -> impl Strategy<Value = Command> {
         folders().prop_map(Filter::SubtreeOne),
         folders().prop_map(Filter::Mailboxes),
     ];
+    let source = prop_oneof![1 => Just(Source::Selected), 4 => filter.prop_map(Source::Folders)];
     let esearch = (option::of(vec(source, 1..3)), returns(), criteria()).prop_map(|(sources, returns, criteria)| {
         let returns = Returns { save: false, context: false, update: false, relevancy: false, ..returns };
         let all = returns.all || !returns.tells();
         Command::Esearch(esearch::Esearch { sources, returns: Returns { all, ..returns }, criteria })
-    let source = prop_oneof![1 => Just(Source::Selected), 4 => filter.prop_map(Source::Folders)];
     });
     let batches = (1u32.., option::of((1u32.., 1u32..)))
         .prop_map(|(messages, range)| Command::UidBatches(uidbatches::UidBatches { messages, range }));

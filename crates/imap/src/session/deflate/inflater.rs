@@ -170,14 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_no_stream_or_ends_it_is_damaged() {
-        for packed in [
-            &b"\x07"[..],
-            b"a NOOP\r\n",
-            b"\x03\x00",
-            b"\x01\x00\x00\xff\xff",
-            b"\x00\x01\x00\x00\x00",
-            b"\x4b\x04\x82\xff",
-        ] {
+        for packed in [&b"\x07"[..], b"a NOOP\r\n", b"\x03\x00", b"\x01\x00\x00\xff\xff", b"\x00\x01\x00\x00\x00"] {
             let mut inflater = Inflater::new();
             let inflated = inflater.inflate(packed, 99, &mut |_| {});
             assert_eq!(inflated, Err(Damaged), "{packed:?}");
