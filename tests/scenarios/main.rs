@@ -7,5 +7,6 @@ mod hostile;
 mod killed;
 mod memory;
 mod nodes;
+mod quota;
 mod secrecy;
 mod waiting;
