@@ -2,6 +2,7 @@
 
 mod byte_for_byte;
 mod clients;
+mod compress;
 mod front_ends;
 mod hostile;
 mod killed;
@@ -9,4 +10,5 @@ mod memory;
 mod nodes;
 mod quota;
 mod secrecy;
+mod sync;
 mod waiting;

@@ -5,18 +5,18 @@ use std::fs;
 use std::process::Command;
 use std::thread;
 
-const MIB: u64 = 1024 * 1024;
+pub(crate) const MIB: u64 = 1024 * 1024;
 const LARGE: usize = 50 * MIB as usize;
 
 /// A field of /proc/PID/status in bytes: `VmHWM` (peak) or `VmRSS` (now).
-fn memory(pid: i32, field: &str) -> u64 {
+pub(crate) fn memory(pid: i32, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
     let line = status.lines().find_map(|line| line.strip_prefix(&format!("{field}:"))).expect("the field");
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
 }
 
 /// The peak starts anew from what is used now.
-fn forget_peak(pid: i32) {
+pub(crate) fn forget_peak(pid: i32) {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("the peak can be reset");
 }
 
