@@ -46,7 +46,7 @@ pub use index::{IndexBatch, IndexState};
 pub use ingest::{Content, Ingest, Piece, STAGE_BYTES_MIN};
 pub use quota::{Quota, Usage};
 pub use reader::Reader;
-pub use search::{BadPattern, DateRelation, Pattern, Place, SearchCursor, SearchKey, SearchStep};
+pub use search::{BadPattern, DateRelation, Pattern, SearchCursor, SearchKey, SearchStep};
 pub use sort::{SortCriterion, SortCursor, SortField, SortStep};
 pub use thread::{Algorithm, ThreadCursor, ThreadNode, ThreadStep};
 pub use types::*;
