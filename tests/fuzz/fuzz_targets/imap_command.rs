@@ -84,6 +84,7 @@ fuzz_target!(|data: &[u8]| {
     for said in &whole {
         if let Said::Command(text) = said {
             let _ = parse(text, Enabled::default());
+            let _ = append::head(text, false, Enabled::default());
         }
     }
     let _ = parse(input, Enabled::default());

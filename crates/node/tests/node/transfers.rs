@@ -69,6 +69,40 @@ async fn an_append_with_a_known_token_is_not_done_again() {
 }
 
 #[tokio::test]
+async fn several_messages_are_one_append() {
+    let (world, owner) = (World::new().await, Owner::new(1));
+    let mut client = world.session(&owner).await;
+    let messages = [large(900_000), b"Subject: two\r\n\r\n2".to_vec(), large(1_500_000), large(300_000)];
+    let upload = |data: &[u8], last, next| Body::Upload(Upload { data: data.to_vec().into(), last, next });
+    for (at, whole) in [(0u32, false), (0, true)] {
+        let request = client.ask(1, Body::Append(Append { folder: INBOX.into(), ..Append::default() })).await;
+        for (n, message) in messages.iter().enumerate() {
+            for (piece, data) in message.chunks(250_000).enumerate() {
+                let begins = n > 0 && piece == 0;
+                let next = begins.then(|| NextMessage { size: message.len() as u64, ..NextMessage::default() });
+                client.send(request, 1, upload(data, false, next)).await;
+            }
+        }
+        if whole {
+            client.send(request, 1, upload(b"", true, None)).await;
+            let Answer::Appended(appended) = client.answer(request).await.remove(0) else { panic!() };
+            assert_eq!((appended.uid, appended.count), (at + 1, 4));
+        } else {
+            // The last one is not whole: none of them is there.
+            let next = NextMessage { size: 5, ..NextMessage::default() };
+            client.send(request, 1, upload(b"four", true, Some(next))).await;
+            assert_eq!(code(client.answer(request).await.remove(0)), FailureCode::Malformed);
+            assert_eq!(client.select(1, INBOX).await.uids, None);
+        }
+    }
+    let inbox = client.select(1, INBOX).await;
+    assert_eq!(inbox.uids.unwrap().bounds, [1, 4]);
+    for (uid, message) in (1..).zip(&messages) {
+        assert!(client.body(1, inbox.folder, uid).await == *message, "the octets of {uid} differ");
+    }
+}
+
+#[tokio::test]
 async fn uploads_that_lie_or_stop_leave_nothing() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let mut client = world.session(&owner).await;

@@ -3,6 +3,7 @@
 use super::grammar::{Event, Options};
 use super::*;
 use model::{Flag, Flags, FolderName};
+use proptest::prelude::*;
 
 fn message(text: &str) -> Append {
     match head(text.as_bytes(), true, Enabled::default()) {
@@ -150,5 +151,24 @@ fn heads_that_go_wrong() {
     }
     for text in ["a APPEND INBOX", "a APPEND INBOX (\\Seen)", "a APPEND INBOX CATENATE ()", "a REPLACE 1 INBOX x"] {
         assert!(matches!(head(text.as_bytes(), false, Enabled::default()), Head::Bad(..)), "{text:?}");
+    }
+}
+
+proptest! {
+    /// Whatever comes between two literals, and whatever is said to be a URL: reading it ends and does not panic.
+    #[test]
+    fn anything_may_come(
+        text in "[ -~]{0,9}|( URL \"?/?[A-Z]{0,3};?UID=[0-9]{0,3}(/;SECTION=[1A.%]{0,4})?\"?\\)?| TEXT ~?\\{9\\}\r\n| CATENATE \\(){1,3}",
+        announces in any::<bool>(),
+        one in any::<bool>(),
+        parts in 0usize..300,
+    ) {
+        for place in [Place::First, Place::Behind, Place::Parts(parts), Place::Utf8] {
+            if let Ok(chunk) = grammar::chunk(place, &mut Cursor::new(text.as_bytes()), announces, one) {
+                // Without a literal at its end, a text ends the command; and the other way about.
+                prop_assert_eq!(announces, chunk.ending != Ending::Command);
+            }
+        }
+        let _ = url::parse(text.as_bytes());
     }
 }

@@ -161,6 +161,20 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn anything_may_come(packed in proptest::collection::vec(any::<u8>(), 0..200), room in 1usize..300) {
+            let (mut inflater, mut at) = (Inflater::new(), 0);
+            while at < packed.len() || inflater.has_more() {
+                let mut made = 0;
+                let Ok(used) = inflater.inflate(&packed[at..], room, &mut |octets| made += octets.len()) else { break };
+                prop_assert!(made <= room && (used > 0 || made > 0));
+                at += used;
+                inflater.rest();
+            }
+        }
+    }
+
     #[test]
     fn a_bomb_comes_out_in_the_portions_that_are_asked_for() {
         let bomb = packed(&[vec![b'a'; 8 << 20]]).remove(0);

@@ -1,0 +1,195 @@
+//! Several messages at once, messages that replace others, and parts without their transfer encoding.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may take the short way")]
+
+mod common;
+
+use common::{Place, append, attachment, fetch, noise, run, section, uid, uids};
+use mailbox::{
+    Content, Error, FetchPlan, FolderId, Ingest, Items, Reader, Section, SectionKind, TokenAnswer, UploadId,
+};
+use model::{Flags, FolderName, ModSeq, Token, UidSet};
+
+fn inbox(reader: &Reader) -> FolderId {
+    reader.select(&FolderName::inbox()).unwrap().folder
+}
+
+fn token(byte: u8) -> Option<Token> {
+    Some(Token::from_bytes([byte; 16]))
+}
+
+fn text(n: u32) -> Vec<u8> {
+    format!("Subject: message {n}\r\n\r\nbody {n}\r\n").into_bytes()
+}
+
+#[test]
+fn several_messages_are_all_there_or_none() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let all = || (0..3).map(|n| append("INBOX", &text(n), Flags::NONE));
+    let answer = run(&mut writer, |tx| tx.append_all(all(), None, token(1)));
+    assert_eq!((answer.uid, answer.count, answer.already), (uid(1), 3, false));
+    let again = run(&mut writer, |tx| tx.append_all(all(), None, token(1)));
+    assert_eq!((again.uid, again.count, again.already), (uid(1), 3, true));
+    let known = run(&mut writer, |tx| tx.token_result(&token(1).unwrap()));
+    assert!(matches!(known, Some(TokenAnswer::Appended(known)) if (known.uid, known.count) == (uid(1), 3)));
+
+    let mut batch = writer.batch().unwrap();
+    let broken = batch.run(|tx| {
+        let whole = all().chain([append("Nowhere", b"x", Flags::NONE)]);
+        tx.append_all(whole, None, token(2))
+    });
+    assert!(matches!(broken, Err(Error::NoSuchFolder)), "{broken:?}");
+    let apart = batch.run(|tx| tx.append_all(all().chain([append("Drafts", b"x", Flags::NONE)]), None, token(3)));
+    assert!(matches!(apart, Err(Error::LimitReached(_))), "{apart:?}");
+    let nothing = batch.run(|tx| tx.append_all([], None, token(4)));
+    assert!(matches!(nothing, Err(Error::NoSuchMessage)), "{nothing:?}");
+    assert_eq!(batch.commit().unwrap(), []);
+    let state = place.reader().select(&FolderName::inbox()).unwrap();
+    assert_eq!((state.uids, state.uid_next), (uids("1:3"), uid(4)));
+    place.reader().check().unwrap();
+}
+
+#[test]
+fn a_message_takes_the_place_of_another() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let folder = place.fill(&mut writer, 3);
+    let before = place.reader().select(&FolderName::inbox()).unwrap().highest_modseq;
+    let replaced = run(&mut writer, |tx| {
+        tx.append_all([append("INBOX", &text(9), Flags::NONE)], Some((folder, uid(2))), token(1))
+    });
+    assert_eq!((replaced.uid, replaced.count), (uid(4), 1));
+    let state = place.reader().select(&FolderName::inbox()).unwrap();
+    assert_eq!((&state.uids, state.highest_modseq), (&uids("1,3:4"), replaced.modseq));
+    let since = place.reader().changes_since(folder, before).unwrap();
+    assert_eq!((since.vanished, since.changed.len()), (uids("2"), 1));
+
+    let mut batch = writer.batch().unwrap();
+    let gone = batch.run(|tx| tx.append_all([append("INBOX", &text(9), Flags::NONE)], Some((folder, uid(2))), None));
+    assert!(matches!(gone, Err(Error::NoSuchMessage)), "{gone:?}");
+    let nowhere =
+        batch.run(|tx| tx.append_all([append("Nowhere", &text(9), Flags::NONE)], Some((folder, uid(1))), None));
+    assert!(matches!(nowhere, Err(Error::NoSuchFolder)), "{nowhere:?}");
+    batch.commit().unwrap();
+    assert_eq!(place.reader().select(&FolderName::inbox()).unwrap().uids, uids("1,3:4"));
+    place.reader().check().unwrap();
+}
+
+#[test]
+fn a_small_message_can_be_staged_too() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let message = noise(7, 300_000);
+    let mut ingest = Ingest::new();
+    ingest.push(&message).unwrap();
+    assert!(ingest.take_pieces().is_empty());
+    let mut content: Content = ingest.finish().unwrap();
+    let held = content.held_bytes();
+    let pieces = content.take_pieces();
+    assert!(held > 200_000 && content.held_bytes() < 2_000 && content.take_pieces().is_empty());
+    run(&mut writer, |tx| tx.stage(UploadId(5), pieces));
+    let mut staged = append("INBOX", b"", Flags::NONE);
+    staged.content = content.with_upload(UploadId(5));
+    run(&mut writer, |tx| tx.append_all([staged], None, None));
+    let reader = place.reader();
+    assert_eq!(section(&reader, inbox(&reader), uid(1), Section::whole(), 9_999).unwrap(), message);
+    reader.check().unwrap();
+}
+
+/// A part with this transfer encoding.
+fn part(encoding: &str, body: &str) -> String {
+    format!("--b\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}\r\n")
+}
+
+#[test]
+fn parts_are_decoded_whatever_the_steps() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let long = attachment(3, 700_000);
+    let parts = [
+        part("base64", "AAEC/w=="),
+        part("quoted-printable", "a=\r\nb=3D=00"),
+        part("8bit", "as it is"),
+        part("x-odd", "odd"),
+        part("base64", std::str::from_utf8(&long).unwrap()),
+        "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nside\r\n".to_owned(),
+    ];
+    let head = "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n";
+    let message = format!("{head}{}--b--\r\n", parts.concat());
+    run(&mut writer, |tx| tx.append(append("INBOX", message.as_bytes(), Flags::NONE)));
+    let reader = place.reader();
+    let folder = inbox(&reader);
+    let binary = |part: &[u32], partial| Section { part: part.to_vec(), kind: SectionKind::Binary, partial };
+    let decoded = undo_base64(&long);
+    let inner = b"Subject: in\r\n\r\nside".to_vec();
+    for (wanted, expected) in [
+        (binary(&[1], None), Some(b"\x00\x01\x02\xff".to_vec())),
+        (binary(&[1], Some((1, 2))), Some(b"\x01\x02".to_vec())),
+        (binary(&[1], Some((4, 9))), Some(Vec::new())),
+        (binary(&[1], Some((99, 9))), Some(Vec::new())),
+        (binary(&[2], None), Some(b"ab=\x00".to_vec())),
+        (binary(&[3], None), Some(b"as it is".to_vec())),
+        (binary(&[3], Some((3, 2))), Some(b"it".to_vec())),
+        (binary(&[5], None), Some(decoded.clone())),
+        (binary(&[5], Some((100_000, 300_000))), Some(decoded[100_000..400_000].to_vec())),
+        (binary(&[6], None), Some(inner)),
+        (binary(&[], None), Some(message.clone().into_bytes())),
+        (binary(&[7], None), None),
+        (binary(&[1, 1], None), None),
+    ] {
+        for budget in [4_096, 50_000, 1_000_000] {
+            let found = section(&reader, folder, uid(1), wanted.clone(), budget);
+            assert!(found == expected, "{wanted:?} in steps of {budget}");
+        }
+    }
+}
+
+#[test]
+fn lengths_nul_and_unknown_encodings_are_told_first() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let parts = [part("base64", "AAEC/w=="), part("base64", "YWJj"), part("x-odd", "odd"), part("7bit", "seven")];
+    let message = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}--b--\r\n", parts.concat());
+    run(&mut writer, |tx| tx.append(append("INBOX", message.as_bytes(), Flags::NONE)));
+    let reader = place.reader();
+    let wanted = |kind: SectionKind, part: u32| Section { part: vec![part], kind, partial: None };
+    let sections = (1..=4).map(|part| wanted(SectionKind::BinarySize, part));
+    let sections = sections.chain((1..=4).map(|part| wanted(SectionKind::Binary, part))).collect();
+    let plan = FetchPlan {
+        folder: inbox(&reader),
+        uids: UidSet::range(uid(1), uid(1)),
+        items: Items::NONE,
+        sections,
+        changed_since: ModSeq::ZERO,
+    };
+    let records = fetch(&reader, &plan, 100_000);
+    let told: Vec<_> = records[0]
+        .sections
+        .iter()
+        .map(|each| (each.total, each.data.len(), each.holds_nul, each.unknown_encoding, each.missing))
+        .collect();
+    let lengths = [(Some(4), false), (Some(3), false), (Some(0), true), (Some(5), false)];
+    let expected: Vec<_> = lengths.map(|(length, unknown)| (length, 0, false, unknown, false)).to_vec();
+    assert_eq!(told[..4], expected[..]);
+    assert_eq!(
+        told[4..],
+        [
+            (Some(4), 4, true, false, false),
+            (Some(3), 3, false, false, false),
+            (Some(0), 0, false, true, false),
+            (Some(5), 5, false, false, false)
+        ]
+    );
+}
+
+/// RFC 4648 §4, another way than the decoder's.
+fn undo_base64(encoded: &[u8]) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits: Vec<u8> =
+        encoded.iter().filter_map(|byte| ALPHABET.iter().position(|other| other == byte)).map(|at| at as u8).collect();
+    let quantum = |four: &[u8]| {
+        let bits = four.iter().fold(0u32, |bits, digit| bits << 6 | u32::from(*digit)) << (6 * (4 - four.len()));
+        bits.to_be_bytes()[1..four.len()].to_vec()
+    };
+    digits.chunks(4).flat_map(quantum).collect()
+}
