@@ -10,7 +10,7 @@ use crate::session::answer::{Answer, Outcome, Stop};
 use crate::session::{Session, patiently};
 use node_client::ClientError;
 use wire::convert::uid_set;
-use wire::session::{FailureCode, FolderStatus, SearchKey};
+use wire::session::{FailureCode, Folder, SearchKey};
 
 /// ESEARCH.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +62,13 @@ impl Esearch {
         }
         let selected = session.selected().ok().map(|selected| selected.view.name.clone());
         let account = session.account()?;
-        let folders = account.node.list().await?;
-        let names = Source::select(sources, &folders, selected.as_ref())?;
+        let list = wire::session::List { status: true, recent: false };
+        let folders = account.node.list_with(list).await?;
+        let chosen = Source::select(sources, &folders, selected.as_ref())?;
         // Message numbers and `$` are refused here, before anything is answered.
         let key = Terms::of_folders(jiff::Timestamp::now().as_millisecond()).all_of(&self.criteria.keys)?;
-        for name in names {
-            self.search_one(session, tag, &name, key.clone()).await?;
+        for folder in chosen {
+            self.search_one(session, tag, folder, key.clone()).await?;
         }
         Ok(Answer::ok("Done"))
     }
@@ -85,15 +86,9 @@ impl Esearch {
     }
 
     /// A folder that goes while it is searched has nothing to tell.
-    async fn search_one(&self, session: &mut Session, tag: &str, name: &str, key: SearchKey) -> Result<(), Stop> {
+    async fn search_one(&self, session: &mut Session, tag: &str, folder: &Folder, key: SearchKey) -> Result<(), Stop> {
         let node = session.account()?.node.clone();
-        let status = match node.status(wire::session::Status { name: name.to_owned() }).await {
-            Ok(status) => status,
-            Err(ClientError::Failure(FailureCode::NoSuchFolder, _)) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        let FolderStatus { folder, uid_validity, .. } = status;
-        let search = wire::session::Search { folder, key: Some(key) };
+        let search = wire::session::Search { folder: folder.id, key: Some(key) };
         let searching = async { node.search(search).await?.all().await };
         let found = match patiently(&mut session.connection, tag, searching).await? {
             Ok(found) => found,
@@ -101,7 +96,8 @@ impl Esearch {
             Err(error) => return Err(error.into()),
         };
         let results = Results::Mailbox(uid_set(found.uids.as_ref())?);
-        self.tell(session, tag, (name, uid_validity), (&results, found.highest_modseq)).await
+        let uid_validity = folder.status.map_or(0, |status| status.uid_validity);
+        self.tell(session, tag, (&folder.name, uid_validity), (&results, found.highest_modseq)).await
     }
 
     /// RFC 7377 §2.1: always by UID, with the folder's name, and nothing where nothing was found.
@@ -112,7 +108,7 @@ impl Esearch {
         (name, uid_validity): (&str, u32),
         (results, modseq): (&Results, u64),
     ) -> Result<(), Stop> {
-        if results.len() == 0 || !self.returns.tells() {
+        if results.is_empty() || !self.returns.tells() {
             return Ok(());
         }
         let mut written = Vec::new();

@@ -5,8 +5,7 @@ use crate::codec::name;
 use crate::session::answer::{Answer, Stop};
 use model::FolderName;
 use model::folder::{INBOX, SEPARATOR};
-use std::collections::BTreeSet;
-use wire::session::Folders;
+use wire::session::{Folder, Folders};
 
 /// Sources and names in one command.
 const NAMES_MAX: usize = 1024;
@@ -105,30 +104,26 @@ impl Source {
         if sources.is_empty() { Err(Malformed("Expected at least one set of folders")) } else { Ok(sources) }
     }
 
-    /// The folders that are there and can be searched, each once. A name that is not there is passed over (RFC 7377 §2.2).
+    /// The folders that are there and can be searched, each once, by name. One that is not there is passed over (RFC 7377 §2.2).
     ///
     /// # Errors
     /// BAD for the selected folder when there is none.
-    pub fn select(
+    pub fn select<'a>(
         sources: &[Self],
-        folders: &Folders,
+        folders: &'a Folders,
         selected: Option<&FolderName>,
-    ) -> Result<BTreeSet<String>, Stop> {
-        let mut names = BTreeSet::new();
-        for source in sources {
-            match source {
-                Self::Selected => {
-                    let selected = selected.ok_or_else(|| Answer::bad("Select a folder first"))?;
-                    names.insert(selected.as_str().to_owned());
-                }
-                Self::Folders(filter) => {
-                    let there = folders.folders.iter().filter(|folder| !folder.no_select);
-                    let fit = there.filter(|folder| filter.fits(&folder.name, folder.subscribed));
-                    names.extend(fit.map(|folder| folder.name.clone()));
-                }
-            }
+    ) -> Result<Vec<&'a Folder>, Stop> {
+        if selected.is_none() && sources.contains(&Self::Selected) {
+            return Err(Answer::bad("Select a folder first").into());
         }
-        Ok(names)
+        let has = |source: &Self, folder: &Folder| match source {
+            Self::Selected => selected.is_some_and(|selected| selected.as_str() == folder.name),
+            Self::Folders(filter) => filter.fits(&folder.name, folder.subscribed),
+        };
+        let there = folders.folders.iter().filter(|folder| !folder.no_select);
+        let mut chosen: Vec<_> = there.filter(|folder| sources.iter().any(|source| has(source, folder))).collect();
+        chosen.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(chosen)
     }
 }
 

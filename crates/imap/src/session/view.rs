@@ -316,6 +316,11 @@ impl View {
         Vanished { numbers, uids: vanished }
     }
 
+    /// Of these, what came and was not told yet.
+    pub fn untold_of(&self, uids: &UidSet) -> UidSet {
+        self.arrived.intersection(uids)
+    }
+
     /// What came joins the view; the new EXISTS and RECENT when something did.
     pub fn take_arrived(&mut self) -> Option<Arrived> {
         let arrived = std::mem::take(&mut self.arrived);

@@ -92,7 +92,7 @@ pub async fn tell_gone(connection: &mut Connection, view: &mut View) -> Result<(
 /// The connection ends; NO of the node, which leaves the results to a later time.
 pub async fn tell_changed(session: &mut Session) -> Result<(), Stop> {
     let Ok(mut selected) = session.selected() else { return Ok(()) };
-    if selected.view.searches.touched.is_empty() {
+    if selected.view.untold_of(&selected.view.searches.touched) == selected.view.searches.touched {
         return Ok(());
     }
     let touched = std::mem::take(&mut selected.view.searches.touched);
@@ -105,9 +105,9 @@ pub async fn tell_changed(session: &mut Session) -> Result<(), Stop> {
         }
     }
     selected.view.searches.contexts = contexts;
-    if outcome.is_err() {
-        selected.view.searches.touch(&touched);
-    }
+    // What the client does not know of yet, because NOTIFY did not ask for it, is a matter for later.
+    let later = if outcome.is_err() { touched } else { selected.view.untold_of(&touched) };
+    selected.view.searches.touch(&later);
     outcome
 }
 

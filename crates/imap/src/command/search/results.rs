@@ -26,6 +26,14 @@ impl Results {
         }
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Mailbox(uids) => uids.is_empty(),
+            Self::Sorted(uids) => uids.is_empty(),
+        }
+    }
+
     /// As a set.
     pub fn set(&self) -> UidSet {
         match self {
@@ -224,7 +232,7 @@ async fn write_scores(
     results: &Results,
     score: &(dyn Fn(Uid) -> u8 + Send + Sync),
 ) -> Result<(), Stop> {
-    if results.len() == 0 {
+    if results.is_empty() {
         return Ok(());
     }
     connection.out.extend_from_slice(b" RELEVANCY (");
