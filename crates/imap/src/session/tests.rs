@@ -98,7 +98,7 @@ async fn passwords_are_not_taken_in_the_clear() {
     let capabilities = client.ask("a CAPABILITY\r\n", "a ").await;
     assert_eq!(
         capabilities,
-        "* CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE SASL-IR STARTTLS LOGINDISABLED\r\na OK Done\r\n"
+        "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ ID ENABLE SASL-IR STARTTLS LOGINDISABLED\r\na OK Done\r\n"
     );
     for (text, code) in [
         ("b LOGIN x y\r\n", "b NO [PRIVACYREQUIRED] "),
@@ -170,7 +170,7 @@ async fn what_came_in_the_clear_is_not_read_inside_tls() {
     let stream = TlsConnector::from(tls).connect(name, client.0.into_inner()).await.unwrap();
     let mut client = Client(BufReader::new(stream));
     let heard = client.ask("c CAPABILITY\r\n", "c ").await;
-    assert_eq!(heard, "* CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE SASL-IR AUTH=PLAIN\r\nc OK Done\r\n");
+    assert_eq!(heard, "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ ID ENABLE SASL-IR AUTH=PLAIN\r\nc OK Done\r\n");
     assert!(client.ask("d STARTTLS\r\n", "d ").await.starts_with("d BAD "));
     assert_eq!(client.ask("e LOGOUT\r\n", "e ").await, "* BYE Until the next time\r\ne OK Done\r\n");
 }

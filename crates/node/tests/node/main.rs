@@ -11,4 +11,5 @@ mod lists;
 mod pushes;
 mod sessions;
 mod transfers;
+mod watch;
 mod world;
