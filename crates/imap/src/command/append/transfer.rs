@@ -150,7 +150,7 @@ impl Transfer {
         let account = session.account()?;
         let (folder, uid_validity) = match (&url.folder, &account.view) {
             (Some(name), _) => {
-                let status = account.node.status(Status { name: name.as_str().to_owned(), ..Status::default() }).await;
+                let status = account.node.status(Status { name: name.as_str().to_owned() }).await;
                 let status = status.map_err(|error| match error {
                     ClientError::Failure(FailureCode::NoSuchFolder, _) => bad("There is no such folder"),
                     error => error.into(),
