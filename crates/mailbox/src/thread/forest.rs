@@ -210,7 +210,7 @@ impl Forest {
     /// RFC 5256 §2.2: equal dates are in the order of the mailbox.
     fn order(&self, message: u32) -> (i64, Option<Uid>) {
         let found = self.messages.get(message as usize);
-        (found.map_or(0, |found| found.date_ms), found.map(|found| found.uid))
+        (found.map_or(0, |found| found.sent_ms), found.map(|found| found.uid))
     }
 
     /// A dummy is where its first child is.
@@ -234,7 +234,7 @@ impl Forest {
         self.written(&roots, children)
     }
 
-    /// Steps 2, 3 and 6 by INTERNALDATE, and the threads by their newest message.
+    /// Steps 2, 3 and 6, and the threads by the INTERNALDATE of the message that came last.
     pub(super) fn refs(self) -> Vec<ThreadNode> {
         let (roots, children) = self.pruned();
         let mut dated: Vec<_> = roots.into_iter().map(|root| (self.newest(&root, &children), root)).collect();
@@ -243,11 +243,13 @@ impl Forest {
         self.written(&roots, children)
     }
 
+    /// When the last of a thread's messages came.
     fn newest(&self, root: &Root, children: &[Vec<u32>]) -> (i64, Option<Uid>) {
         let mut newest = (i64::MIN, None);
         let mut todo: Vec<u32> = root.message.into_iter().chain(root.children.iter().copied()).collect();
         while let Some(message) = todo.pop() {
-            newest = newest.max(self.order(message));
+            let found = self.messages.get(message as usize);
+            newest = newest.max((found.map_or(i64::MIN, |found| found.received_ms), found.map(|found| found.uid)));
             todo.extend(children.get(message as usize).into_iter().flatten());
         }
         newest

@@ -47,8 +47,10 @@ pub struct ThreadNode {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found {
     uid: Uid,
-    /// What it is sorted by, in milliseconds since 1970-01-01 UTC.
-    date_ms: i64,
+    /// When it was sent, in milliseconds since 1970-01-01 UTC.
+    sent_ms: i64,
+    /// INTERNALDATE, likewise.
+    received_ms: i64,
     /// Number of its base subject.
     subject: u32,
     /// The base subject is empty.
@@ -138,16 +140,14 @@ fn gather(
                 return Ok(false);
             }
             budget -= 1;
-            let received: i64 = row.get(1)?;
-            let date_ms = match cursor.algorithm {
-                Algorithm::Refs => received,
-                // RFC 5256 §2.2: without a valid date, INTERNALDATE stands for it.
-                Algorithm::OrderedSubject | Algorithm::References => row.get::<_, Option<i64>>(2)?.unwrap_or(received),
-            };
+            let received_ms: i64 = row.get(1)?;
+            // RFC 5256 §2.2: without a valid date, INTERNALDATE stands for it.
+            let sent_ms = row.get::<_, Option<i64>>(2)?.unwrap_or(received_ms);
             let subject = BaseSubject::of(row.get_ref(3)?.as_str().unwrap_or_default());
             let found = Found {
                 uid,
-                date_ms,
+                sent_ms,
+                received_ms,
                 subject: cursor.forest.subject(&subject.text),
                 no_subject: subject.text.is_empty(),
                 is_reply: subject.is_reply,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 /// ORDEREDSUBJECT: the first message of a subject starts the thread, all others are its children.
 pub(super) fn ordered_subject(mut messages: Vec<Found>) -> Vec<ThreadNode> {
-    messages.sort_by_key(|found| (found.date_ms, found.uid));
+    messages.sort_by_key(|found| (found.sent_ms, found.uid));
     let mut threads: Vec<Vec<Found>> = Vec::new();
     let mut of_subject: HashMap<u32, usize> = HashMap::new();
     for found in messages {

@@ -3,14 +3,15 @@
 use super::*;
 use std::fmt::Write;
 
-/// `(uid, id, references, subject)`; the date is the UID.
+/// `(uid, id, references, subject)`; it was sent at the UID, and received at its last digit.
 fn forest(messages: &[(u32, &str, &str, &str)]) -> Forest {
     let mut forest = Forest::default();
     for &(uid, id, references, subject) in messages {
         let base = BaseSubject::of(subject);
         let found = Found {
             uid: Uid::new(uid).unwrap(),
-            date_ms: i64::from(uid),
+            sent_ms: i64::from(uid),
+            received_ms: i64::from(uid) % 10,
             subject: forest.subject(&base.text),
             no_subject: base.text.is_empty(),
             is_reply: base.is_reply,
@@ -88,6 +89,14 @@ fn refs_has_the_newest_thread_last() {
     let messages = [(1, "a", "", "x"), (2, "b", "", "y"), (3, "c", "a", "x"), (4, "d", "b", "y"), (5, "e", "a", "x")];
     assert_eq!(references(&messages), "1 -3 -5 2 -4");
     assert_eq!(shown(&forest(&messages).refs()), "2 -4 1 -3 -5");
+    // Threads are in the order of arrival, messages in a thread in that of their dates.
+    let messages = [(19, "a", "", "x"), (24, "b", "a", "x"), (33, "c", "a", "x"), (5, "d", "", "y")];
+    assert_eq!(shown(&forest(&messages).refs()), "5 19 -24 -33");
+    assert_eq!(references(&messages), "5 19 -24 -33");
+    let messages = [(11, "a", "", "x"), (28, "b", "a", "x"), (36, "c", "a", "x"), (49, "d", "", "y")];
+    assert_eq!(shown(&forest(&messages).refs()), "11 -28 -36 49");
+    let messages = [(15, "a", "", "x"), (23, "b", "", "y")];
+    assert_eq!(shown(&forest(&messages).refs()), "23 15");
 }
 
 #[test]
