@@ -41,7 +41,10 @@ pub fn compare(step: &Step, ours: &Answer, theirs: &Answer) -> Vec<Difference> {
     if mine != yours {
         out.push(Difference::new("code", mine.join(", "), yours.join(", ")));
     }
-    let (mine, yours) = (data(ours), data(theirs));
+    // RFC 5258 §4: children need not be told where they were not asked for.
+    let extended = step.name() == "LIST" && step.text.contains('(');
+    let children = !extended || step.text.contains("CHILDREN");
+    let (mine, yours) = (data(ours, children), data(theirs, children));
     let kinds: BTreeSet<&String> = mine.keys().chain(yours.keys()).collect();
     for kind in kinds {
         let (mine, yours) = (mine.get(kind), yours.get(kind));
@@ -91,7 +94,7 @@ fn numbers(set: &str) -> String {
 }
 
 /// Untagged data but for what the mirror keeps, by kind, each in one form and order.
-fn data(answer: &Answer) -> BTreeMap<String, Vec<String>> {
+fn data(answer: &Answer, children: bool) -> BTreeMap<String, Vec<String>> {
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for values in &answer.untagged {
         let Some(word) = values.first().and_then(Value::atom) else { continue };
@@ -99,9 +102,11 @@ fn data(answer: &Answer) -> BTreeMap<String, Vec<String>> {
         let line = match kind.as_str() {
             "SEARCH" | "ESEARCH" | "SORT" => found(&kind, &values[1..]),
             "THREAD" => values[1..].iter().map(Value::show).collect::<Vec<_>>().join(""),
-            "LIST" | "LSUB" => listed(&values[1..]),
+            "LIST" | "LSUB" => listed(&values[1..], children),
             "STATUS" => status(&values[1..]),
-            "ENABLED" | "NAMESPACE" => values[1..].iter().map(|v| v.show().to_ascii_uppercase()).collect::<Vec<_>>().join(" "),
+            "ENABLED" | "NAMESPACE" => {
+                values[1..].iter().map(|v| v.show().to_ascii_uppercase()).collect::<Vec<_>>().join(" ")
+            }
             _ => continue,
         };
         out.entry(kind).or_default().push(line);
@@ -123,7 +128,9 @@ fn found(kind: &str, values: &[Value]) -> String {
         match text.to_ascii_uppercase().as_str() {
             "MODSEQ" => drop(rest.next()),
             "ALL" => words.push(format!("ALL {}", rest.next().and_then(Value::atom).map(numbers).unwrap_or_default())),
-            "MIN" | "MAX" | "COUNT" => words.push(format!("{text} {}", rest.next().map(Value::show).unwrap_or_default())),
+            "MIN" | "MAX" | "COUNT" => {
+                words.push(format!("{text} {}", rest.next().map(Value::show).unwrap_or_default()))
+            }
             _ => words.push(text),
         }
     }
@@ -136,23 +143,36 @@ fn found(kind: &str, values: &[Value]) -> String {
 }
 
 /// Attributes that both servers give, the separator and the name.
-fn listed(values: &[Value]) -> String {
-    let mut attributes: Vec<String> = values.first().and_then(Value::list).unwrap_or_default().iter()
-        .filter_map(Value::atom).map(str::to_ascii_lowercase)
+fn listed(values: &[Value], children: bool) -> String {
+    let mut attributes: Vec<String> = values
+        .first()
+        .and_then(Value::list)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(Value::atom)
+        .map(str::to_ascii_lowercase)
         // RFC 3501 §7.2.2: servers need not say so; special uses are configured, not made.
-        .filter(|it| !["\\marked", "\\unmarked", "\\drafts", "\\sent", "\\junk", "\\trash", "\\archive"].contains(&it.as_str()))
+        .filter(|it| {
+            !["\\marked", "\\unmarked", "\\drafts", "\\sent", "\\junk", "\\trash", "\\archive"].contains(&it.as_str())
+        })
         .collect();
+    attributes.retain(|it| children || !it.ends_with("children"));
     attributes.sort();
-    let rest: Vec<String> = values[1..].iter().map(|value| match value.octets() {
-        Some(octets) => String::from_utf8_lossy(octets).into_owned(),
-        None => value.show(),
-    }).collect();
+    let rest: Vec<String> = values[1..]
+        .iter()
+        .map(|value| match value.octets() {
+            Some(octets) => String::from_utf8_lossy(octets).into_owned(),
+            None => value.show(),
+        })
+        .collect();
     format!("({}) {}", attributes.join(" "), rest.join(" "))
 }
 
 /// Items of STATUS in one order; what is each server's own only by its name.
 fn status(values: &[Value]) -> String {
-    let name = values.first().and_then(Value::octets).unwrap_or_default();
+    let name = String::from_utf8_lossy(values.first().and_then(Value::octets).unwrap_or_default()).into_owned();
+    // INBOX has no case (RFC 3501 §5.1).
+    let name = if name.eq_ignore_ascii_case("INBOX") { "INBOX".to_owned() } else { name };
     let mut items = BTreeMap::new();
     for pair in values.get(1).and_then(Value::list).unwrap_or_default().chunks(2) {
         let key = pair[0].show().to_ascii_uppercase();
@@ -160,7 +180,7 @@ fn status(values: &[Value]) -> String {
         let own = matches!(key.as_str(), "UIDVALIDITY" | "HIGHESTMODSEQ" | "RECENT");
         items.insert(key, if own { String::new() } else { value });
     }
-    format!("{} {items:?}", String::from_utf8_lossy(name))
+    format!("{name} {items:?}")
 }
 
 /// What was wanted of each message, and which messages answered.

@@ -85,7 +85,8 @@ impl Mirror {
             let name = name.replace('"', "");
             match name.as_str() {
                 "UID" => {
-                    let uid = value.number().and_then(|uid| u32::try_from(uid).ok()).ok_or("a UID that is no number")?;
+                    let uid =
+                        value.number().and_then(|uid| u32::try_from(uid).ok()).ok_or("a UID that is no number")?;
                     if message.uid.is_some_and(|known| known != uid) {
                         return Err(format!("message {number} had UID {:?} and now {uid}", message.uid));
                     }

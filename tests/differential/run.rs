@@ -45,6 +45,9 @@ pub struct Outcome {
     pub unlisted: Option<(String, String)>,
 }
 
+/// Dovecot's process ended, which says nothing about Brevdue.
+const CRASHED: &str = "crashed";
+
 struct Round<'a> {
     ports: Ports,
     user: &'a User,
@@ -80,6 +83,10 @@ pub fn round(ports: Ports, user: &User, seed: u64) -> Outcome {
     };
     round.world.places = (0..connections).map(|_| Place::default()).collect();
     if let Err((line, story)) = round.play() {
+        if line == CRASHED {
+            *round.outcome.known.entry(("none", "Dovecot's process ended; the round with it")).or_default() += 1;
+            return round.outcome;
+        }
         round.outcome.unlisted = Some((line, story));
     }
     round.outcome
@@ -160,7 +167,17 @@ impl Round<'_> {
     }
 
     /// Counts a known difference, ends the round at another.
-    fn judge(&mut self, step: &Step, read_only: bool, difference: &Difference, ours: &Answer, theirs: &Answer) -> Result<(), Early> {
+    fn judge(
+        &mut self,
+        step: &Step,
+        read_only: bool,
+        difference: &Difference,
+        ours: &Answer,
+        theirs: &Answer,
+    ) -> Result<(), Early> {
+        if theirs.status == "BYE" && ours.status != "BYE" {
+            return Err((CRASHED.to_owned(), String::new()));
+        }
         let letters = self.letters(step, difference);
         let case = Case { step, name: step.name(), read_only, letters, difference };
         if let Some(Known { rfc, why, .. }) = known(&case) {
@@ -168,13 +185,20 @@ impl Round<'_> {
             return Ok(());
         }
         let (line, mut story) = self.early(&case.name, difference);
-        story += &format!("\nmessages: {:?}\n\nBrevdue answered:\n{}\n\nDovecot answered:\n{}", case.letters, ours.show(), theirs.show());
+        story += &format!(
+            "\nmessages: {:?}\n\nBrevdue answered:\n{}\n\nDovecot answered:\n{}",
+            case.letters,
+            ours.show(),
+            theirs.show()
+        );
         Err((line, story))
     }
 
     fn early(&self, name: &str, difference: &Difference) -> Early {
         let line = format!("{name}: {}", difference.what);
-        let from = self.story.len().saturating_sub(SHOWN);
+        // A round that is played again is told whole.
+        let shown = if std::env::var_os("ROUND").is_some() { self.story.len() } else { SHOWN };
+        let from = self.story.len().saturating_sub(shown);
         let story = format!(
             "{}\n\n{line}{}\nBrevdue: {}\nDovecot: {}",
             self.story[from..].join("\n"),
@@ -189,16 +213,29 @@ impl Round<'_> {
     fn letters(&mut self, step: &Step, difference: &Difference) -> Vec<String> {
         let uids: BTreeSet<u64> = match difference.uid {
             Some(uid) => BTreeSet::from([uid]),
-            None if matches!(difference.what.as_str(), "SEARCH" | "ESEARCH" | "SORT") => {
-                let numbers = |text: &str| -> BTreeSet<u64> {
-                    text.split([' ', ',', ';']).filter_map(|word| word.parse().ok()).collect()
-                };
-                let (ours, theirs) = (numbers(&difference.ours), numbers(&difference.theirs));
-                let only: BTreeSet<u64> = ours.symmetric_difference(&theirs).copied().collect();
-                if step.name().starts_with("UID") { only } else { self.uids_at(step.connection, &only) }
+            None if matches!(difference.what.as_str(), "SEARCH" | "ESEARCH" | "SORT" | "THREAD") => {
+                let only = self.found_by_one(step);
+                // In another order: all of them, in Brevdue's order.
+                return if only.is_empty() { self.names_in(step, &difference.ours) } else { self.names(step, only) };
             }
             None => BTreeSet::new(),
         };
+        self.names(step, uids)
+    }
+
+    /// The names of the messages in a text with their numbers or UIDs.
+    fn names_in(&mut self, step: &Step, text: &str) -> Vec<String> {
+        let numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse::<usize>().ok());
+        let known = &self.ours[step.connection].mirror.messages;
+        let by_uid = step.name().starts_with("UID");
+        let uid = |number: usize| {
+            if by_uid { Some(number as u64) } else { known.get(number.checked_sub(1)?)?.uid.map(u64::from) }
+        };
+        let uids: Vec<u64> = numbers.filter_map(uid).collect();
+        self.names(step, uids)
+    }
+
+    fn names(&mut self, step: &Step, uids: impl IntoIterator<Item = u64>) -> Vec<String> {
         let mut names = Vec::new();
         for uid in uids {
             let fetch = Step::asks(step.connection, format!("UID FETCH {uid} BODY.PEEK[]"));
@@ -210,10 +247,26 @@ impl Round<'_> {
         names
     }
 
-    fn uids_at(&self, connection: usize, numbers: &BTreeSet<u64>) -> BTreeSet<u64> {
-        let messages = &self.ours[connection].mirror.messages;
-        let at = |number: &u64| messages.get(*number as usize - 1)?.uid.map(u64::from);
-        numbers.iter().filter_map(at).collect()
+    /// UIDs that only one server finds by the keys of this search.
+    fn found_by_one(&mut self, step: &Step) -> BTreeSet<u64> {
+        let text = step.text.trim_start_matches("UID ");
+        let keys = match text.split_once(" UTF-8 ") {
+            Some((before, keys)) if before.starts_with("SORT") || before.starts_with("THREAD") => keys,
+            _ => text
+                .trim_start_matches("SEARCH ")
+                .rsplit_once("RETURN (")
+                .map_or(text, |(_, rest)| rest.split_once(") ").map_or("ALL", |(_, keys)| keys)),
+        };
+        let keys = keys.trim_start_matches("SEARCH ");
+        let charset = if keys.starts_with("CHARSET") || step.literals.is_empty() { "" } else { "CHARSET UTF-8 " };
+        let plain = Step { text: format!("UID SEARCH {charset}{keys}"), ..step.clone() };
+        let of = |answer: &Answer| -> BTreeSet<u64> {
+            let found = answer.untagged.iter().filter(|values| values[0].is("SEARCH"));
+            found.flat_map(|values| values[1..].iter().filter_map(Value::number)).collect()
+        };
+        let ours = of(&self.ours[step.connection].run(&plain, &self.marks[0]));
+        let theirs = of(&self.theirs[step.connection].run(&plain, &self.marks[1]));
+        ours.symmetric_difference(&theirs).copied().collect()
     }
 
     /// What the command did to the state of its connection.

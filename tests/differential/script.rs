@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 pub struct Step {
     /// Which connection sends it.
     pub connection: usize,
-    /// The text, in which `⟦n⟧` stands for literal n, `⟦m:n⟧` for the HIGHESTMODSEQ of mark n, `⟦v:n⟧` for its UIDVALIDITY.
+    /// The text, in which `⟦n⟧` stands for literal n, `⟦m:n⟧` for the HIGHESTMODSEQ of mark n,
+    /// `⟦n:n⟧` for the next one, `⟦v:n⟧` for the mark's UIDVALIDITY.
     pub text: String,
     /// The literals.
     pub literals: Vec<Literal>,
@@ -46,13 +47,7 @@ pub enum Effect {
 impl Step {
     /// A command that only asks.
     pub fn asks(connection: usize, text: impl Into<String>) -> Self {
-        Self {
-            connection,
-            text: text.into(),
-            literals: Vec::new(),
-            wanted: BTreeSet::new(),
-            effect: Effect::Asks,
-        }
+        Self { connection, text: text.into(), literals: Vec::new(), wanted: BTreeSet::new(), effect: Effect::Asks }
     }
     /// The same with another effect.
     pub fn with(self, effect: Effect) -> Self {
@@ -100,7 +95,11 @@ pub fn pieces(step: &Step, marks: &[Mark]) -> Vec<(Vec<u8>, bool)> {
         match name.split_once(':') {
             Some((kind, n)) => {
                 let mark = marks[n.parse::<usize>().expect("a mark's number")];
-                let number = if kind == "m" { mark.modseq } else { mark.validity };
+                let number = match kind {
+                    "m" => mark.modseq,
+                    "n" => mark.modseq + 1,
+                    _ => mark.validity,
+                };
                 push(&mut out, number.to_string().as_bytes());
             }
             None => {

@@ -133,7 +133,8 @@ fn atom(from: &[u8], at: &mut usize) -> Result<String, String> {
 
 #[test]
 fn reads_what_servers_send() {
-    let response = b"3 FETCH (FLAGS (\\Seen $a) BODY[HEADER.FIELDS (\"A\" b)]<0> {3}\r\n)\"( X (NIL(\"a\\\"b\")) ~{1}\r\n\0)";
+    let response =
+        b"3 FETCH (FLAGS (\\Seen $a) BODY[HEADER.FIELDS (\"A\" b)]<0> {3}\r\n)\"( X (NIL(\"a\\\"b\")) ~{1}\r\n\0)";
     let values = parse(response).expect("a response");
     let shown: Vec<String> = values.iter().map(Value::show).collect();
     assert_eq!(

@@ -4,8 +4,17 @@ use super::{Generator, World, quoted};
 use crate::script::{Effect, Step};
 
 /// Names to make: levels, spaces, modified UTF-7.
-const NAMES: &[&str] =
-    &["Work", "Work/2024", "Work/2024/Q1", "Other", "Other/One", "With space", "Entw&APw-rfe", "&ZeVnLIqe-", "Deep/er/still"];
+const NAMES: &[&str] = &[
+    "Work",
+    "Work/2024",
+    "Work/2024/Q1",
+    "Other",
+    "Other/One",
+    "With space",
+    "Entw&APw-rfe",
+    "&ZeVnLIqe-",
+    "Deep/er/still",
+];
 const PATTERNS: &[&str] = &["*", "%", "Work*", "Work/%", "%/%", "INBOX", "inbox", "I*", "*One", "", "Nowhere%", "W%k"];
 
 impl Generator {
@@ -27,7 +36,10 @@ impl Generator {
             }
             11 => {
                 let folder = self.free_folder(world);
-                let to = self.seeded.pick(NAMES);
+                // Not to a name that may have others below it: Dovecot then has it as taken.
+                let leaves: Vec<&&str> =
+                    NAMES.iter().filter(|name| !["Work", "Work/2024", "Other"].contains(name)).collect();
+                let to = **self.seeded.pick(&leaves);
                 Step::asks(connection, format!("RENAME {} {}", quoted(&folder), quoted(to))).with(Effect::Changes)
             }
             _ => {
@@ -58,8 +70,10 @@ impl Generator {
             return Step::asks(connection, format!("LIST {reference} \"{pattern}\""));
         }
         let select = *self.seeded.pick(&["", "(SUBSCRIBED) ", "(SUBSCRIBED RECURSIVEMATCH) ", "() "]);
-        let patterns = if self.seeded.below(3) == 0 { format!("(\"{pattern}\" INBOX)") } else { format!("\"{pattern}\"") };
-        let mut returns = vec!["", " RETURN (CHILDREN)", " RETURN (SUBSCRIBED)", " RETURN (SUBSCRIBED CHILDREN)", " RETURN ()"];
+        let patterns =
+            if self.seeded.below(3) == 0 { format!("(\"{pattern}\" INBOX)") } else { format!("\"{pattern}\"") };
+        let mut returns =
+            vec!["", " RETURN (CHILDREN)", " RETURN (SUBSCRIBED)", " RETURN (SUBSCRIBED CHILDREN)", " RETURN ()"];
         if world.has("LIST-STATUS") {
             returns.push(" RETURN (STATUS (MESSAGES UIDNEXT UNSEEN))");
         }

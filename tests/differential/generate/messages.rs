@@ -4,8 +4,18 @@ use super::{Generator, World, quoted};
 use crate::script::{Effect, Step};
 
 /// Flags and keywords of STORE and APPEND.
-const FLAGS: &[&str] =
-    &["\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "$Forwarded", "$Junk", "NonJunk", "label1", "LABEL1"];
+const FLAGS: &[&str] = &[
+    "\\Seen",
+    "\\Answered",
+    "\\Flagged",
+    "\\Deleted",
+    "\\Draft",
+    "$Forwarded",
+    "$Junk",
+    "NonJunk",
+    "label1",
+    "LABEL1",
+];
 /// FETCH items without a section.
 const ITEMS: &[&str] = &["UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE"];
 /// Whole sections of BODY.
@@ -69,7 +79,15 @@ impl Generator {
 
     fn flags(&mut self, most: u64) -> String {
         let count = self.seeded.below(most + 1);
-        (0..count).map(|_| *self.seeded.pick(FLAGS)).collect::<Vec<_>>().join(" ")
+        let mut chosen: Vec<&str> = Vec::new();
+        for _ in 0..count {
+            let flag = *self.seeded.pick(FLAGS);
+            // Of a list in which a keyword stands twice, Dovecot drops the keywords behind it.
+            if !chosen.iter().any(|known| known.eq_ignore_ascii_case(flag)) {
+                chosen.push(flag);
+            }
+        }
+        chosen.join(" ")
     }
 
     pub(super) fn fetch(&mut self, world: &World, connection: usize, folder: &str) -> Step {
@@ -87,6 +105,11 @@ impl Generator {
             asked.push(text);
             step.wanted.extend(wanted);
         }
+        if asked.iter().any(|item| item.contains("BINARY")) {
+            // Dovecot may fail it halfway, with some messages seen and others not.
+            asked.retain(|item| item.contains("BINARY") || !(item.contains("BODY[") || item.starts_with("RFC822")));
+            step.wanted.retain(|item| !item.starts_with("RFC822") && !item.starts_with("BODY["));
+        }
         let marks = world.marks.get(folder).cloned().unwrap_or_default();
         // Dovecot wants the items in parentheses before a modifier.
         let since = world.has("CONDSTORE") && !marks.is_empty() && self.seeded.below(6) == 0;
@@ -103,8 +126,12 @@ impl Generator {
             None if asked.len() == 1 && !since => asked.remove(0),
             None => format!("({})", asked.join(" ")),
         };
-        let marks_seen = items.contains("BODY[") || items.contains("RFC822 ") || items.contains("RFC822)")
-            || items.ends_with("RFC822") || items.contains("RFC822.TEXT") || items.contains("BINARY[");
+        let marks_seen = items.contains("BODY[")
+            || items.contains("RFC822 ")
+            || items.contains("RFC822)")
+            || items.ends_with("RFC822")
+            || items.contains("RFC822.TEXT")
+            || items.contains("BINARY[");
         if marks_seen {
             step.effect = Effect::Changes;
         }

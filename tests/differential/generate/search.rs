@@ -91,8 +91,8 @@ impl Generator {
     fn of_an_extension(&mut self, world: &World, folder: &str) -> String {
         let marks = world.marks.get(folder).cloned().unwrap_or_default();
         if world.has("CONDSTORE") && !marks.is_empty() && self.seeded.below(2) == 0 {
-            // Higher than the mark: what changed since.
-            return format!("MODSEQ ⟦m:{}⟧", self.seeded.pick(&marks));
+            // Higher than the mark: what changed since. Which changes share one number is each server's own.
+            return format!("MODSEQ ⟦n:{}⟧", self.seeded.pick(&marks));
         }
         if world.has("WITHIN") && self.seeded.below(2) == 0 {
             return self.seeded.pick(&["OLDER 86400", "YOUNGER 86400", "OLDER 1"]).to_string();
@@ -116,12 +116,17 @@ impl Generator {
     }
 
     pub(super) fn sort_or_thread(&mut self, world: &World, connection: usize, folder: &str) -> Step {
+        if world.places[connection].uids.is_empty() {
+            // Dovecot's process ends in some threadings of an empty folder.
+            return self.search(world, connection, folder);
+        }
         let algorithms: Vec<&str> =
             world.both.iter().filter_map(|capability| capability.strip_prefix("THREAD=")).collect();
         let mut step = Step::asks(connection, "");
         let uid = if self.seeded.below(2) == 0 { "UID " } else { "" };
         if world.has("SORT") && (algorithms.is_empty() || self.seeded.below(2) == 0) {
-            let mut keys = vec!["ARRIVAL", "CC", "DATE", "FROM", "REVERSE SIZE", "SIZE", "SUBJECT", "REVERSE DATE", "TO"];
+            let mut keys =
+                vec!["ARRIVAL", "CC", "DATE", "FROM", "REVERSE SIZE", "SIZE", "SUBJECT", "REVERSE DATE", "TO"];
             if world.has("SORT=DISPLAY") {
                 keys.extend(["DISPLAYFROM", "DISPLAYTO"]);
             }
