@@ -8,6 +8,7 @@ mod hostile;
 mod killed;
 mod memory;
 mod nodes;
+mod pieces;
 mod quota;
 mod secrecy;
 mod sync;

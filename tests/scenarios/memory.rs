@@ -21,7 +21,7 @@ pub(crate) fn forget_peak(pid: i32) {
 }
 
 /// Incompressible text, different for each seed, so that neither compression nor sharing helps.
-fn large(seed: u64) -> Vec<u8> {
+pub(crate) fn large(seed: u64) -> Vec<u8> {
     let mut seeded = harness::corpus::Seeded::new(seed);
     let mut out = format!("From: a@elsewhere.test\r\nSubject: large {seed}\r\n\r\n").into_bytes();
     while out.len() < LARGE {
@@ -32,12 +32,12 @@ fn large(seed: u64) -> Vec<u8> {
     out
 }
 
-struct Peaks {
+pub(crate) struct Peaks {
     roles: Vec<(&'static str, i32, u64)>,
 }
 
 impl Peaks {
-    fn start(dev: &Dev) -> Self {
+    pub(crate) fn start(dev: &Dev) -> Self {
         let roles = ["imap", "mx", "node"].into_iter().map(|role| {
             let pid = dev.pid(role, 1).expect("the role runs");
             forget_peak(pid);
@@ -51,7 +51,7 @@ impl Peaks {
             .map(|&(role, pid, before)| (role, memory(pid, "VmHWM").saturating_sub(before) / MIB))
             .collect()
     }
-    fn check(&self, what: &str) {
+    pub(crate) fn check(&self, what: &str) {
         println!("{what}: MiB added at the peak: {:?}", self.added());
         for (role, added) in self.added() {
             let limit = if role == "node" { 96 } else { 16 };
