@@ -18,6 +18,11 @@ pub const LINK_PING_MS: u64 = 15_000;
 pub const LINK_SILENCE_MS_MAX: u64 = 60_000;
 /// Octets of data frames (FETCH, long lists) that wait on one link; requests wait for room beyond it.
 pub const LINK_DATA_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Answers that wait on one link: several for each session. A request leaves those under way when it is answered or refused,
+/// not when the answer is written, so a front-end that only asks and never listens must be cut off.
+pub const LINK_ANSWERS_MAX: usize = 4 * SESSIONS_PER_LINK_MAX;
+/// Octets of those answers; far above what the first frames of all answers to a front-end that listens come to.
+pub const LINK_ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Octets of pushes that wait on one link; sessions beyond it are told to select again.
 pub const LINK_PUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Octets of pushes that wait for one session; beyond it the session is told to select again.

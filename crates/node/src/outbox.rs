@@ -1,11 +1,14 @@
 //! What waits to be written to one link: answers, data and pushes, in the order in which they were put in.
 //! Knows nothing of sessions but a meter for each one's pushes.
 //!
-//! Invariants: frames leave in the order of the calls. Answers are always taken (the number of requests under way bounds
-//! them), data waits for `ready`, and a push that finds no room is refused, so that the caller drops what it was about and
-//! says so (resync). Whatever the front-end does, what waits here has a bound.
+//! Invariants: frames leave in the order of the calls. Answers are always taken (a link that is overrun by them ends), data
+//! waits for `ready`, and a push that finds no room is refused, so that the caller drops what it was about and says so
+//! (resync). Whatever the front-end does, what waits here has a bound.
 
-use crate::limits::{LINK_DATA_BYTES_MAX, LINK_PUSH_BYTES_MAX, LINK_WRITE_BYTES, SESSION_PUSH_BYTES_MAX};
+use crate::limits::{
+    LINK_ANSWER_BYTES_MAX, LINK_ANSWERS_MAX, LINK_DATA_BYTES_MAX, LINK_PUSH_BYTES_MAX, LINK_WRITE_BYTES,
+    SESSION_PUSH_BYTES_MAX,
+};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -35,6 +38,7 @@ pub enum Outgoing {
 pub struct Outbox {
     queue: RefCell<VecDeque<Waiting>>,
     data_bytes: Cell<usize>,
+    answers: Cell<usize>,
     push_bytes: Cell<usize>,
     closed: Cell<bool>,
     ping: Cell<bool>,
@@ -46,7 +50,13 @@ impl Outbox {
     /// Puts in an answer or a chunk of data.
     pub fn put(&self, frame: Bytes) {
         self.data_bytes.set(self.data_bytes.get() + frame.len());
+        self.answers.set(self.answers.get() + 1);
         self.push_back(Waiting { frame, push: None });
+    }
+
+    /// Whether more answers wait than for anybody who listens: the link is to end.
+    pub fn is_overrun(&self) -> bool {
+        self.answers.get() > LINK_ANSWERS_MAX || self.data_bytes.get() > LINK_ANSWER_BYTES_MAX
     }
 
     /// Puts in a push for the session with this meter; `false`, and nothing done, when it has fallen behind.
@@ -111,6 +121,7 @@ impl Outbox {
                 self.push_bytes.set(self.push_bytes.get().saturating_sub(frame.len()));
             } else {
                 self.data_bytes.set(self.data_bytes.get().saturating_sub(frame.len()));
+                self.answers.set(self.answers.get().saturating_sub(1));
             }
             frames.push(frame);
         }
@@ -156,6 +167,24 @@ mod tests {
             outbox.take().await.unwrap();
         }
         assert!(outbox.push(Bytes::from_static(b"x"), &slow));
+    }
+
+    #[tokio::test]
+    async fn too_many_answers_overrun_it() {
+        let (few, large) = (Outbox::default(), Outbox::default());
+        for _ in 0..LINK_ANSWERS_MAX {
+            few.put(Bytes::from_static(b"no"));
+        }
+        assert!(!few.is_overrun());
+        few.put(Bytes::from_static(b"no"));
+        assert!(few.is_overrun());
+        few.take().await.unwrap();
+        assert!(!few.is_overrun());
+        let frame = Bytes::from(vec![0; LINK_ANSWER_BYTES_MAX / 64]);
+        (0..64).for_each(|_| large.put(frame.clone()));
+        assert!(!large.is_overrun());
+        large.put(Bytes::from_static(b"x"));
+        assert!(large.is_overrun());
     }
 
     #[tokio::test]

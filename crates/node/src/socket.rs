@@ -82,6 +82,10 @@ async fn read(link: &Rc<Link>, mut stream: impl Stream<Item = Result<Message, Er
                     link.outbox.close();
                     return tokio::time::sleep(Duration::from_millis(HANDSHAKE_MS_MAX)).await;
                 }
+                if link.outbox.is_overrun() {
+                    tracing::warn!("a front-end asks without listening; its link is closed");
+                    return;
+                }
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
             // Frames are binary (proto/session.proto); nothing else is expected, and an end is an end.
