@@ -5,6 +5,7 @@ use super::grams;
 use crate::error::Error;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Bits of an email's id that number it within its block: one question to the index brings what it says of 8,192 emails.
 const BLOCK_BITS: u32 = 13;
@@ -54,10 +55,10 @@ impl Filter {
     fn may_contain(&mut self, connection: &Connection, email: i64) -> Result<bool, Error> {
         let Some(query) = &self.query else { return Ok(true) };
         let (block, within) = (email >> BLOCK_BITS, (email & ((1 << BLOCK_BITS) - 1)) as usize);
-        if !self.blocks.contains_key(&block) {
-            self.blocks.insert(block, load(connection, query, block)?);
-        }
-        let words = self.blocks.get(&block).map_or(&[][..], |words| words);
+        let words = match self.blocks.entry(block) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(load(connection, query, block)?),
+        };
         Ok(words.get(within / 64).is_none_or(|word| word >> (within % 64) & 1 == 1))
     }
 }
