@@ -141,7 +141,8 @@ pub const KNOWN: &[Known] = &[
         rfc: "3501 §6.3.4",
         why: "a name above deleted folders stays, with \\Noselect, until it is deleted; Dovecot drops some of them by itself",
         applies: |case| {
-            let lines = |text: &str| -> BTreeSet<String> { text.split("; ").map(str::to_owned).collect() };
+            let bare = |line: &str| line.replace("\\haschildren", "").replace("\\hasnochildren", "");
+            let lines = |text: &str| -> BTreeSet<String> { text.split("; ").map(bare).collect() };
             let (ours, theirs) = (lines(&case.difference.ours), lines(&case.difference.theirs));
             let dead = |line: &String| line.contains("\\noselect)") || line == "nothing";
             case.difference.what == "LIST" && ours.symmetric_difference(&theirs).all(dead)
@@ -292,6 +293,14 @@ pub const KNOWN: &[Known] = &[
             let odd = ["comments", "broken_addresses", "obsolete_addresses", "eight_bit_latin1", "latin1"];
             let ordered = ["SORT", "THREAD", "ESEARCH"].contains(&case.difference.what.as_str());
             ordered && case.letters.iter().any(|letter| odd.contains(&letter.as_str()))
+        },
+    },
+    Known {
+        rfc: "3501 §6.4.4",
+        why: "now and then Dovecot does not know the Date of a message that stands in several folders",
+        applies: |case| {
+            let dated = case.letters.iter().all(|letter| letter.starts_with("corpus"));
+            case.is_search() && case.step.text.contains("SENT") && case.letters.len() == 1 && dated
         },
     },
     Known {
