@@ -269,9 +269,8 @@ async fn waiting_leg(
     if begun && !committed {
         waiting.discard(delivery).await;
     }
-    // The owner may have come in the meantime: then it goes on into the mailbox at once.
-    if committed && let Some(hold) = shard.residents.held(&waiting.id) {
-        hold.mail_waits.notify_one();
+    if committed {
+        shard.residents.mail_waits(&waiting.id);
     }
     waiting.rest().await;
 }

@@ -54,6 +54,15 @@ impl Residents {
         self.table.borrow().get(id).filter(|resident| resident.is_held() && resident.is_proven()).map(Resident::hold)
     }
 
+    /// Mail came to the waiting file: the owner may have come in the meantime, and then it goes on into the mailbox at once.
+    /// Told also to a mailbox whose files are being opened or closed just now: its drain may have looked before the mail came,
+    /// and who opens it next may find it still there, with no reason to look again.
+    pub fn mail_waits(&self, id: &MailboxId) {
+        if let Some(resident) = self.table.borrow().get(id) {
+            resident.mail_waits.notify_one();
+        }
+    }
+
     /// Holds the mailbox with this key; opens it when nobody had it open.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::client::{Client, INBOX};
 use crate::delivery::{MESSAGE, Stream, deliver_waiting};
-use crate::world::{Owner, World, delivery_id, eventually};
+use crate::world::{Gate, Owner, World, delivery_id, eventually};
 use std::path::Path;
 use wire::node::{Outcome, Verdict};
 use wire::session::client_frame::Body;
@@ -94,6 +94,25 @@ async fn what_was_admitted_as_waiting_follows_when_the_owner_has_come() {
     assert_eq!(client.push(1).await.appended[0].uid, 1);
     assert_eq!(bodies(&mut client).await, [MESSAGE]);
     eventually("the waiting file is gone", || !world.file("waiting", &owner).exists()).await;
+}
+
+#[tokio::test]
+async fn what_comes_while_the_owner_is_signing_in_follows() {
+    static GATE: Gate = Gate::open();
+    let (world, owner) = (World::with(|settings| settings.clock = || GATE.time()).await, Owner::new(1));
+    let mut stream = Stream::begin(&world, 1).await;
+    assert_eq!(stream.admit(&owner).await, Verdict::Waiting);
+    GATE.set_closed(true);
+    let mut client = world.link(&owner).await;
+    let opening = client.ask(1, Body::Open(owner.opening(&client.welcome.boot_key))).await;
+    eventually("the file is being made", || GATE.waiting() == 1).await;
+    // The drain has found nothing by now, and the mailbox is not open yet.
+    let size = stream.sealed(&owner, 1, MESSAGE).await;
+    assert_eq!(stream.commit(0, size).await[0].1, Outcome::Waiting);
+    GATE.set_closed(false);
+    assert!(matches!(client.answer(opening).await[..], [server_frame::Body::Opened(_)]));
+    eventually("the waiting file is gone", || !world.file("waiting", &owner).exists()).await;
+    assert_eq!(bodies(&mut client).await, [MESSAGE]);
 }
 
 #[tokio::test]

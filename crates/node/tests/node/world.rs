@@ -8,7 +8,7 @@ use model::{DeliveryId, MailboxId, NodeId, Role};
 use node::{Node, Settings};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -185,5 +185,38 @@ pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         assert!(tokio::time::Instant::now() < until, "never: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Closed, it holds up the node's writer threads in a clock that passes it.
+pub struct Gate {
+    state: Mutex<(bool, usize)>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub const fn open() -> Self {
+        Self { state: Mutex::new((false, 0)), opened: Condvar::new() }
+    }
+
+    /// Now, as soon as the gate is open.
+    pub fn time(&self) -> Timestamp {
+        if std::thread::current().name().is_some_and(|name| name.starts_with("writer")) {
+            let mut state = self.state.lock().unwrap();
+            state.1 += 1;
+            state = self.opened.wait_while(state, |(closed, _)| *closed).unwrap();
+            state.1 -= 1;
+        }
+        Timestamp::now()
+    }
+
+    pub fn set_closed(&self, closed: bool) {
+        self.state.lock().unwrap().0 = closed;
+        self.opened.notify_all();
+    }
+
+    /// Threads that stand before it.
+    pub fn waiting(&self) -> usize {
+        self.state.lock().unwrap().1
     }
 }
