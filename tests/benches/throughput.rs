@@ -63,7 +63,7 @@ fn message(n: u64) -> Vec<u8> {
     .into_bytes();
     while out.len() < MESSAGE_BYTES {
         out.extend_from_slice(
-            format!("{:016x} harbour meadow copper thistle garnet willow saddle\r\n", seeded.next()).as_bytes(),
+            format!("{:016x} harbour meadow copper thistle garnet willow saddle\r\n", seeded.draw()).as_bytes(),
         );
     }
     out

@@ -9,7 +9,7 @@ impl Seeded {
         Self(seed)
     }
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,7 +18,7 @@ impl Seeded {
     }
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+        self.draw() % end
     }
     /// One of these.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
@@ -85,7 +85,7 @@ fn message(seeded: &mut Seeded, n: usize) -> Vec<u8> {
          Date: {day:02} Nov 2026 10:{:02}:{:02} +0100\r\nMessage-ID: <{n}.{:016x}@elsewhere.test>\r\n",
         n / 60 % 60,
         n % 60,
-        seeded.next()
+        seeded.draw()
     );
     let mut out = head.into_bytes();
     match n % 12 {
@@ -139,7 +139,7 @@ fn latin1(seeded: &mut Seeded, out: &mut Vec<u8>) {
 
 fn attachment(seeded: &mut Seeded, out: &mut Vec<u8>, lines: u64) {
     subject(seeded, out);
-    let boundary = format!("=_{:x}", seeded.next());
+    let boundary = format!("=_{:x}", seeded.draw());
     let text = format!(
         "MIME-Version: 1.0\r\nContent-Type: multipart/mixed;\r\n boundary=\"{boundary}\"\r\n\r\nThis is the preamble.\r\n\
          --{boundary}\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n{} {CANARY}\r\n\

@@ -25,7 +25,7 @@ pub(crate) fn large(seed: u64) -> Vec<u8> {
     let mut seeded = harness::corpus::Seeded::new(seed);
     let mut out = format!("From: a@elsewhere.test\r\nSubject: large {seed}\r\n\r\n").into_bytes();
     while out.len() < LARGE {
-        let line: String = (0..4).map(|_| format!("{:016x}", seeded.next())).collect();
+        let line: String = (0..4).map(|_| format!("{:016x}", seeded.draw())).collect();
         out.extend_from_slice(line.as_bytes());
         out.extend_from_slice(b"\r\n");
     }

@@ -1,5 +1,7 @@
 //! The command line without a running system: exit codes, messages, files.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
+
 mod support;
 
 use std::fs;

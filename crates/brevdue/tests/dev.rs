@@ -1,5 +1,7 @@
 //! `brevdue dev` from outside, and the commands on its folder while it runs and while it does not.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
+
 mod support;
 
 use serde_json::Value;
