@@ -42,7 +42,7 @@ const ROWS: &[(&str, Operation)] = &[
     }),
     ("FETCH 1:* FLAGS", |imap, _| drop(imap.ok("FETCH 1:* FLAGS"))),
     ("UID STORE", |imap, n| {
-        let sign = if n / MESSAGES as u64 % 2 == 0 { '+' } else { '-' };
+        let sign = if (n / MESSAGES as u64).is_multiple_of(2) { '+' } else { '-' };
         imap.ok(&format!("UID STORE {} {sign}FLAGS (\\Flagged)", 1 + n % MESSAGES as u64));
     }),
     ("SEARCH SUBJECT", |imap, _| drop(imap.ok("SEARCH SUBJECT lantern"))),
