@@ -146,12 +146,12 @@ impl Generator {
     fn item(&mut self, world: &World) -> (String, Vec<String>) {
         let itself = |item: &str| (item.to_owned(), vec![item.to_owned()]);
         match self.seeded.below(20) {
-            0..8 => itself(self.seeded.pick(ITEMS)),
+            0..8 => itself(self.seeded.pick::<&str>(ITEMS)),
             8 => {
                 let name = *self.seeded.pick(&["ALL", "FAST", "FULL"]);
                 (name.to_owned(), of_macro(name))
             }
-            9 => itself(self.seeded.pick(&["RFC822", "RFC822.HEADER", "RFC822.TEXT"])),
+            9 => itself(self.seeded.pick::<&str>(&["RFC822", "RFC822.HEADER", "RFC822.TEXT"])),
             10 if world.has("CONDSTORE") => itself("MODSEQ"),
             11 if world.has("BINARY") => {
                 let part = *self.seeded.pick(&["1", "2", "1.1", "1.2", "2.1", "3"]);

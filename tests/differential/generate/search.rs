@@ -44,7 +44,7 @@ impl Generator {
         if world.has("SEARCHRES") {
             choices.extend(["RETURN (SAVE) ", "RETURN (SAVE ALL) "]);
         }
-        self.seeded.pick(&choices)
+        self.seeded.pick::<&str>(&choices)
     }
 
     fn keys(&mut self, world: &World, step: &mut Step, folder: &str) -> String {
