@@ -22,9 +22,14 @@ impl Credit {
 
     /// Waits until something may be sent.
     pub async fn ready(&self) {
-        while self.balance.get() <= 0 {
+        while self.is_spent() {
             self.given.notified().await;
         }
+    }
+
+    /// Whether nothing may be sent before more is given.
+    pub fn is_spent(&self) -> bool {
+        self.balance.get() <= 0
     }
 
     /// Takes what was sent.

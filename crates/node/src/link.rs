@@ -31,7 +31,7 @@ use wire::session::{ClientFrame, Done, FailureCode, Hello, Welcome};
 enum Feed {
     Nothing,
     Credit(Rc<Credit>),
-    Upload(mpsc::Sender<Arrived>),
+    Upload(mpsc::Sender<Arrived>, Rc<Credit>),
 }
 
 struct Running {
@@ -129,7 +129,8 @@ impl Link {
             }
             Body::Append(append) => {
                 let (feed, body) = mpsc::channel(UPLOAD_FRAMES_MAX);
-                self.start(address, Feed::Upload(feed), Verb::Append(append, body))
+                let credit = Rc::new(Credit::new());
+                self.start(address, Feed::Upload(feed, credit.clone()), Verb::Append(append, body, credit))
             }
             other => self.start(address, Feed::Nothing, Verb::Plain(other)),
         };
@@ -166,7 +167,7 @@ impl Link {
         let Some(running) = requests.get(&address.request) else { return Ok(()) };
         let given = match &running.feed {
             Feed::Credit(credit) => credit.give(octets).map_err(|_| malformed("more credit than was taken")),
-            Feed::Nothing | Feed::Upload(_) => Err(malformed("the request takes no credit")),
+            Feed::Nothing | Feed::Upload(..) => Err(malformed("the request takes no credit")),
         };
         if given.is_err()
             && let Some(running) = requests.remove(&address.request)
@@ -182,7 +183,11 @@ impl Link {
         // An upload may be refused while its frames are still coming.
         let Some(running) = requests.get(&address.request) else { return Ok(()) };
         let taken = match &running.feed {
-            Feed::Upload(feed) => {
+            Feed::Upload(_, credit) if credit.is_spent() => {
+                Err(malformed("more of an upload than there is credit for"))
+            }
+            Feed::Upload(feed, credit) => {
+                credit.take(usize::try_from(arrived.octets).unwrap_or(usize::MAX));
                 feed.try_send(arrived).map_err(|_| malformed("more of an upload than there is credit for"))
             }
             Feed::Nothing | Feed::Credit(_) => Err(malformed("the request takes no upload")),

@@ -4,7 +4,8 @@
 //! in any other way than its append is discarded: by `Staging` here, or when the file is next opened.
 
 use crate::answer;
-use crate::fault::{Fault, limit, malformed, unavailable};
+use crate::credit::Credit as Window;
+use crate::fault::{Fault, internal, limit, malformed, unavailable};
 use crate::intake::{Intake, too_big};
 use crate::limits::TRANSFER_STALL_MS_MAX;
 use crate::resident::Use;
@@ -189,7 +190,12 @@ impl Coming {
 }
 
 /// Answers an APPEND.
-pub async fn append(call: &Call, append: session::Append, mut body: mpsc::Receiver<Arrived>) -> Result<(), Fault> {
+pub async fn append(
+    call: &Call,
+    append: session::Append,
+    mut body: mpsc::Receiver<Arrived>,
+    credit: &Window,
+) -> Result<(), Fault> {
     let usage = call.enter().await?;
     let folder = folder_name(&append.folder)?;
     let replaced = Uid::new(append.replaced_uid).map(|uid| (FolderId::new(append.replaced_folder), uid));
@@ -222,6 +228,8 @@ pub async fn append(call: &Call, append: session::Append, mut body: mpsc::Receiv
             break;
         }
         if owed >= CREDIT_STEP_BYTES {
+            // Given back here first, so that the other side never has more than `link` lets in.
+            credit.give(owed).map_err(|_| internal("more credit than was taken"))?;
             call.send(Body::Credit(Credit { bytes: owed }), false);
             owed = 0;
         }

@@ -15,8 +15,8 @@ pub enum Verb {
     Plain(Body),
     /// FETCH, whose frames flow against credit.
     Fetch(Fetch, Rc<Credit>),
-    /// APPEND, whose body follows.
-    Append(Append, mpsc::Receiver<Arrived>),
+    /// APPEND, whose body follows against credit.
+    Append(Append, mpsc::Receiver<Arrived>, Rc<Credit>),
 }
 
 /// Answers the request.
@@ -26,7 +26,7 @@ pub enum Verb {
 pub async fn run(call: &Call, verb: Verb) -> Result<(), Fault> {
     match verb {
         Verb::Fetch(fetch, credit) => fetch::fetch(call, fetch, &credit).await,
-        Verb::Append(append, body) => upload::append(call, append, body).await,
+        Verb::Append(append, body, credit) => upload::append(call, append, body, &credit).await,
         Verb::Plain(body) => plain(call, body).await,
     }
 }

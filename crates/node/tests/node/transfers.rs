@@ -1,7 +1,8 @@
 //! Large messages in and out, credit, cancelling.
 
-use crate::client::{INBOX, code, uids};
-use crate::world::{Owner, World};
+use crate::client::{Client, INBOX, code, uids};
+use crate::world::{Gate, Owner, World, eventually};
+use model::limits::CREDIT_BYTES;
 use wire::session::client_frame::Body;
 use wire::session::server_frame::Body as Answer;
 use wire::session::*;
@@ -20,27 +21,56 @@ fn large(octets: usize) -> Vec<u8> {
     message
 }
 
+/// Sends a frame of an upload as credit allows; what came instead of credit, if anything did.
+async fn feed(client: &mut Client, request: u64, balance: &mut i64, upload: Upload) -> Option<Answer> {
+    while *balance <= 0 {
+        match client.next().await.unwrap().body.unwrap() {
+            Answer::Credit(credit) => *balance += credit.bytes as i64,
+            other => return Some(other),
+        }
+    }
+    let frame = ClientFrame { request, session: 1, body: Some(Body::Upload(upload)) };
+    let bytes = wire::frame::encode(&frame).unwrap();
+    *balance -= bytes.len() as i64;
+    client.send_bytes(bytes.to_vec()).await;
+    None
+}
+
 /// Uploads as credit allows.
-async fn upload(client: &mut crate::client::Client, message: &[u8], token: Vec<u8>) -> Answer {
+async fn upload(client: &mut Client, message: &[u8], token: Vec<u8>) -> Answer {
     let append = Append { folder: INBOX.into(), size: message.len() as u64, token: token.into(), ..Append::default() };
     let request = client.ask(1, Body::Append(append)).await;
-    let mut balance = model::limits::CREDIT_BYTES as i64;
+    let mut balance = CREDIT_BYTES as i64;
     let mut chunks = message.chunks(64 * 1024).peekable();
     while let Some(chunk) = chunks.next() {
-        while balance <= 0 {
-            let frame = client.next().await.unwrap();
-            match frame.body.unwrap() {
-                Answer::Credit(credit) => balance += credit.bytes as i64,
-                other => return other,
-            }
-        }
         let upload = Upload { data: chunk.to_vec().into(), last: chunks.peek().is_none(), ..Upload::default() };
-        let frame = ClientFrame { request, session: 1, body: Some(Body::Upload(upload)) };
-        let bytes = wire::frame::encode(&frame).unwrap();
-        balance -= bytes.len() as i64;
-        client.send_bytes(bytes.to_vec()).await;
+        if let Some(other) = feed(client, request, &mut balance, upload).await {
+            return other;
+        }
     }
     client.answer(request).await.remove(0)
+}
+
+#[tokio::test]
+async fn an_upload_that_does_not_wait_for_credit_is_refused() {
+    static GATE: Gate = Gate::open();
+    let world = World::with(|settings| settings.options.clock = || GATE.time()).await;
+    let owner = Owner::new(1);
+    let mut client = world.session(&owner).await;
+    let last = |data: &[u8], last| Body::Upload(Upload { data: data.to_vec().into(), last, ..Upload::default() });
+    // The writer is busy, so that little of the upload is taken from what waits.
+    GATE.set_closed(true);
+    let small = client.ask(1, Body::Append(Append { folder: INBOX.into(), ..Append::default() })).await;
+    client.send(small, 1, last(b"Subject: x\r\n\r\ny\r\n", true)).await;
+    eventually("the writer is busy", || GATE.waiting() == 1).await;
+    let greedy = client.ask(1, Body::Append(Append { folder: INBOX.into(), ..Append::default() })).await;
+    for piece in large(3 * CREDIT_BYTES as usize).chunks(250_000) {
+        client.send(greedy, 1, last(piece, false)).await;
+    }
+    assert_eq!(code(client.answer(greedy).await.remove(0)), FailureCode::Malformed);
+    GATE.set_closed(false);
+    assert!(matches!(client.answer(small).await[..], [Answer::Appended(_)]));
+    assert_eq!(client.select(1, INBOX).await.uids.unwrap().bounds, [1, 1]);
 }
 
 #[tokio::test]
@@ -73,24 +103,25 @@ async fn several_messages_are_one_append() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let mut client = world.session(&owner).await;
     let messages = [large(900_000), b"Subject: two\r\n\r\n2".to_vec(), large(1_500_000), large(300_000)];
-    let upload = |data: &[u8], last, next| Body::Upload(Upload { data: data.to_vec().into(), last, next });
+    let upload = |data: &[u8], last, next| Upload { data: data.to_vec().into(), last, next };
     for (at, whole) in [(0u32, false), (0, true)] {
         let request = client.ask(1, Body::Append(Append { folder: INBOX.into(), ..Append::default() })).await;
+        let mut balance = CREDIT_BYTES as i64;
         for (n, message) in messages.iter().enumerate() {
             for (piece, data) in message.chunks(250_000).enumerate() {
                 let begins = n > 0 && piece == 0;
                 let next = begins.then(|| NextMessage { size: message.len() as u64, ..NextMessage::default() });
-                client.send(request, 1, upload(data, false, next)).await;
+                assert_eq!(feed(&mut client, request, &mut balance, upload(data, false, next)).await, None);
             }
         }
         if whole {
-            client.send(request, 1, upload(b"", true, None)).await;
+            assert_eq!(feed(&mut client, request, &mut balance, upload(b"", true, None)).await, None);
             let Answer::Appended(appended) = client.answer(request).await.remove(0) else { panic!() };
             assert_eq!((appended.uid, appended.count), (at + 1, 4));
         } else {
             // The last one is not whole: none of them is there.
             let next = NextMessage { size: 5, ..NextMessage::default() };
-            client.send(request, 1, upload(b"four", true, Some(next))).await;
+            assert_eq!(feed(&mut client, request, &mut balance, upload(b"four", true, Some(next))).await, None);
             assert_eq!(code(client.answer(request).await.remove(0)), FailureCode::Malformed);
             assert_eq!(client.select(1, INBOX).await.uids, None);
         }
@@ -122,9 +153,9 @@ async fn uploads_that_lie_or_stop_leave_nothing() {
     assert_eq!(code(client.answer(request).await.remove(0)), FailureCode::NoSuchFolder);
     assert_eq!(client.refused(1, Body::Append(append(u64::MAX))).await, FailureCode::TooBig);
 
-    // Cancelled after megabytes were staged; then the link breaks in the middle of another.
+    // Cancelled after much was staged; then the link breaks in the middle of another.
     let request = client.ask(1, Body::Append(append(8 * 1024 * 1024))).await;
-    for _ in 0..6 {
+    for _ in 0..4 {
         client.send(request, 1, data(250_000, false)).await;
     }
     client.send(request, 1, Body::Cancel(Cancel {})).await;
@@ -148,7 +179,7 @@ async fn a_fetch_stops_without_credit_and_goes_on_with_it() {
     let fetch = Fetch { folder: inbox.folder, uids: uids(&[1]), sections, ..Fetch::default() };
     let request = client.ask(1, Body::Fetch(fetch)).await;
     let (mut taken, mut octets) = (0, 0);
-    while taken < model::limits::CREDIT_BYTES {
+    while taken < CREDIT_BYTES {
         let (frame, len) = client.next_with_len().await.unwrap();
         let Some(Answer::Fetched(fetched)) = frame.body else { panic!() };
         octets +=
@@ -156,7 +187,7 @@ async fn a_fetch_stops_without_credit_and_goes_on_with_it() {
         taken += len;
     }
     // The window is used up, at most one frame over. Another request is answered though this one stalls.
-    assert!(taken < model::limits::CREDIT_BYTES + 300_000, "{taken}");
+    assert!(taken < CREDIT_BYTES + 300_000, "{taken}");
     let Answer::FolderStatus(status) = client.call(1, Body::Status(Status { name: INBOX.into() })).await else {
         panic!()
     };
