@@ -1,10 +1,14 @@
 //! Undoes a Content-Transfer-Encoding while the octets come (RFC 2045 §6), for IMAP's BINARY. Charsets are left alone.
 //!
-//! Bounded: two octets of state. What the text decoder makes of broken input this one does too: octets outside the alphabet
-//! of base64 are skipped, an `=` of quoted-printable that encodes nothing stands for itself.
+//! Bounded: two octets of state and [`BLANKS_BYTES_MAX`]. What the text decoder makes of broken input this one does too:
+//! octets outside the alphabet of base64 are skipped, an `=` of quoted-printable that encodes nothing stands for itself.
 
 use crate::encoded_word::hex;
 use crate::structure::Encoding;
+
+/// White space of quoted-printable that is held back until it is known whether its line ends there. Lines have 76 octets
+/// (RFC 2045 §6.7); what is longer is no longer taken for an accident of transport.
+const BLANKS_BYTES_MAX: usize = 1024;
 
 /// A decoder at some place of its input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,16 +18,30 @@ pub struct Decoder(State);
 enum State {
     Identity,
     Base64 { bits: u32, count: u32 },
-    QuotedPrintable(Pending),
+    QuotedPrintable(Quoted),
 }
 
-/// What of an escape has come.
+/// Quoted-printable at some place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Quoted {
+    pending: Pending,
+    /// White space, after the `=` where there is one.
+    blanks: Vec<u8>,
+}
+
+/// What of an escape or a line end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pending {
+    /// Nothing, but maybe white space.
     Nothing,
-    Equals,
-    Digit(u8),
+    /// A CR after white space.
     Return,
+    /// An `=`, and maybe white space.
+    Equals,
+    /// An `=` and a digit.
+    Digit(u8),
+    /// An `=`, maybe white space, and a CR.
+    EqualsReturn,
 }
 
 impl Decoder {
@@ -32,7 +50,7 @@ impl Decoder {
         match encoding {
             Encoding::SevenBit | Encoding::EightBit | Encoding::Binary => Some(Self(State::Identity)),
             Encoding::Base64 => Some(Self(State::Base64 { bits: 0, count: 0 })),
-            Encoding::QuotedPrintable => Some(Self(State::QuotedPrintable(Pending::Nothing))),
+            Encoding::QuotedPrintable => Some(Self(State::QuotedPrintable(Quoted::new()))),
             Encoding::Other => None,
         }
     }
@@ -63,48 +81,86 @@ impl Decoder {
                     }
                 }
             }
-            State::QuotedPrintable(pending) => {
-                for &byte in encoded {
-                    *pending = quoted(*pending, byte, out);
-                }
-            }
+            State::QuotedPrintable(quoted) => encoded.iter().for_each(|&byte| quoted.take(byte, out)),
         }
     }
 
     /// The input has ended: appends what was held back.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        if let State::QuotedPrintable(pending) = &mut self.0 {
-            release(std::mem::replace(pending, Pending::Nothing), out);
+        if let State::QuotedPrintable(quoted) = &mut self.0 {
+            if matches!(quoted.pending, Pending::Nothing | Pending::Equals) {
+                // The end of the text ends its line.
+                quoted.blanks.clear();
+            }
+            quoted.release(out);
         }
     }
 }
 
-/// Takes one octet of quoted-printable.
-fn quoted(pending: Pending, byte: u8, out: &mut Vec<u8>) -> Pending {
-    match (pending, byte) {
-        (Pending::Equals, b'\r') => return Pending::Return,
-        (Pending::Equals | Pending::Return, b'\n') => return Pending::Nothing,
-        (Pending::Equals, digit) if digit.is_ascii_hexdigit() => return Pending::Digit(digit),
-        (Pending::Digit(high), low) if low.is_ascii_hexdigit() => {
-            out.push(hex(high) << 4 | hex(low));
-            return Pending::Nothing;
-        }
-        (held, _) => release(held, out),
+impl Quoted {
+    const fn new() -> Self {
+        Self { pending: Pending::Nothing, blanks: Vec::new() }
     }
-    if byte == b'=' {
-        return Pending::Equals;
-    }
-    out.push(byte);
-    Pending::Nothing
-}
 
-/// An escape that was none stands for itself.
-fn release(pending: Pending, out: &mut Vec<u8>) {
-    match pending {
-        Pending::Nothing => {}
-        Pending::Equals => out.push(b'='),
-        Pending::Digit(digit) => out.extend_from_slice(&[b'=', digit]),
-        Pending::Return => out.extend_from_slice(b"=\r"),
+    /// Takes one octet.
+    fn take(&mut self, byte: u8, out: &mut Vec<u8>) {
+        match (self.pending, byte) {
+            (Pending::Nothing | Pending::Equals, b' ' | b'\t') => return self.hold(byte, out),
+            (Pending::Nothing, b'\r') if !self.blanks.is_empty() => self.pending = Pending::Return,
+            (Pending::Nothing, b'\n') => return self.end_line(b"\n", out),
+            (Pending::Return, b'\n') => return self.end_line(b"\r\n", out),
+            (Pending::Equals, b'\r') => self.pending = Pending::EqualsReturn,
+            (Pending::Equals | Pending::EqualsReturn, b'\n') => return self.end_line(b"", out),
+            (Pending::Equals, digit) if digit.is_ascii_hexdigit() && self.blanks.is_empty() => {
+                self.pending = Pending::Digit(digit);
+            }
+            (Pending::Digit(high), low) if low.is_ascii_hexdigit() => {
+                out.push(hex(high) << 4 | hex(low));
+                self.pending = Pending::Nothing;
+            }
+            (Pending::Nothing, b'=') => {
+                self.release(out);
+                self.pending = Pending::Equals;
+            }
+            (Pending::Nothing, _) => {
+                self.release(out);
+                out.push(byte);
+            }
+            (Pending::Return | Pending::Equals | Pending::Digit(_) | Pending::EqualsReturn, _) => {
+                self.release(out);
+                self.take(byte, out);
+            }
+        }
+    }
+
+    fn hold(&mut self, blank: u8, out: &mut Vec<u8>) {
+        if self.blanks.len() == BLANKS_BYTES_MAX {
+            self.release(out);
+        }
+        self.blanks.push(blank);
+    }
+
+    fn end_line(&mut self, end: &[u8], out: &mut Vec<u8>) {
+        self.blanks.clear();
+        self.pending = Pending::Nothing;
+        out.extend_from_slice(end);
+    }
+
+    /// What was held back stands for itself.
+    fn release(&mut self, out: &mut Vec<u8>) {
+        let (before, after): (&[u8], &[u8]) = match self.pending {
+            Pending::Nothing => (b"", b""),
+            Pending::Return => (b"", b"\r"),
+            Pending::Equals | Pending::Digit(_) => (b"=", b""),
+            Pending::EqualsReturn => (b"=", b"\r"),
+        };
+        out.extend_from_slice(before);
+        if let Pending::Digit(digit) = self.pending {
+            out.push(digit);
+        }
+        out.append(&mut self.blanks);
+        out.extend_from_slice(after);
+        self.pending = Pending::Nothing;
     }
 }
 
@@ -135,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_whole_and_what_is_broken() {
-        let cases: [(Encoding, &[u8], &[u8]); 8] = [
+        let cases: [(Encoding, &[u8], &[u8]); 10] = [
             (Encoding::Base64, b"AAEC\r\n/w==\r\n", b"\x00\x01\x02\xff"),
             (Encoding::Base64, b"aGVs\r\nbG8*gd29ybGQ", b"hello world"),
             (Encoding::Base64, b"YQ==YQ==", b"aa"),
@@ -143,6 +199,9 @@ mod tests {
             (Encoding::QuotedPrintable, b"a=3D=\r\nb=4=zz\r\n=", b"a=b=4=zz\r\n="),
             (Encoding::QuotedPrintable, b"=00=\nx=\rx=0", b"\x00x=\rx=0"),
             (Encoding::QuotedPrintable, b"==41", b"=A"),
+            // RFC 2045 §6.7 rule 3.
+            (Encoding::QuotedPrintable, b"a  \r\nb \tc= \t\r\nd =\n=20 \ne\t\r \t", b"a\r\nb \tcd  \ne\t\r"),
+            (Encoding::QuotedPrintable, b"= 4 = \rx = ", b"= 4 = \rx ="),
             (Encoding::Binary, b"\x00=41", b"\x00=41"),
         ];
         for (encoding, encoded, expected) in cases {

@@ -117,7 +117,7 @@ pub(crate) fn base64(text: &[u8]) -> Vec<u8> {
 }
 
 /// Quoted-printable (RFC 2045 §6.7), or with `word` the Q encoding (RFC 2047 §4.2). An `=` that encodes nothing stands
-/// for itself.
+/// for itself; white space at the end of a line was added on the way and goes (rule 3).
 pub(crate) fn quoted_printable(text: &[u8], word: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -128,12 +128,40 @@ pub(crate) fn quoted_printable(text: &[u8], word: bool) -> Vec<u8> {
                 out.push(hex(*high) << 4 | hex(*low));
                 rest = tail;
             }
-            (b'=', [b'\r', b'\n', tail @ ..] | [b'\n', tail @ ..]) => rest = tail,
             (b'_', _) if word => out.push(b' '),
+            (b'=', _) => match line_end(after) {
+                Some((tail, end)) if !end.is_empty() => rest = tail,
+                _ => out.push(b'='),
+            },
+            (b' ' | b'\t', _) if !word => {
+                if let Some((tail, end)) = line_end(after) {
+                    out.extend_from_slice(end);
+                    rest = tail;
+                } else {
+                    let blanks = blanks(after);
+                    out.push(*byte);
+                    out.extend(after.iter().take(blanks));
+                    rest = after.get(blanks..).unwrap_or_default();
+                }
+            }
             _ => out.push(*byte),
         }
     }
     out
+}
+
+fn blanks(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
+}
+
+/// What follows the line end that is next but for white space, and the line end itself: empty at the end of the text.
+fn line_end(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    match text.get(blanks(text)..).unwrap_or_default() {
+        [] => Some((&[], &[])),
+        [b'\r', b'\n', tail @ ..] => Some((tail, b"\r\n")),
+        [b'\n', tail @ ..] => Some((tail, b"\n")),
+        _ => None,
+    }
 }
 
 /// The value of a hexadecimal digit.
