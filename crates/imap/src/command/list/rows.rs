@@ -39,16 +39,23 @@ pub fn rows<'a>(folders: &'a Folders, patterns: &[Pattern], selection: Selection
     // RFC 5258 §3.4: a subscribed name may have no folder.
     let bare: &[String] = if selection.subscribed && !selection.special_use { &folders.subscribed_only } else { &[] };
     let mut above_selected: BTreeSet<&str> = BTreeSet::new();
+    let mut above_hidden: BTreeSet<&str> = BTreeSet::new();
     if selection.recursive {
         // It makes no difference whether the names below match a pattern (RFC 5258 §3.1).
         let selected = folders.folders.iter().filter(|folder| selects(folder)).map(|folder| &folder.name);
-        above_selected.extend(selected.chain(bare).flat_map(|name| above(name)));
+        for name in selected.chain(bare) {
+            above_selected.extend(above(name));
+            if !matches(name) {
+                above_hidden.extend(above(name));
+            }
+        }
     }
     let mut rows = Vec::new();
     for folder in &folders.folders {
         let name = folder.name.as_str();
         let (selected, above) = (selects(folder), above_selected.remove(name));
-        if (selected || above) && matches(name) {
+        // RFC 5258 §3.5: a name that is only above others is told when one of those is not told itself.
+        if (selected || above_hidden.contains(name)) && matches(name) {
             rows.push(Row {
                 name,
                 folder: Some(folder),
@@ -63,6 +70,9 @@ pub fn rows<'a>(folders: &'a Folders, patterns: &[Pattern], selection: Selection
     let bare: BTreeSet<&str> = bare.iter().map(String::as_str).collect();
     for name in bare.union(&above_selected).copied().filter(|name| matches(name)) {
         let selected = bare.contains(name);
+        if !selected && !above_hidden.contains(name) {
+            continue;
+        }
         rows.push(Row {
             name,
             folder: None,
@@ -129,7 +139,7 @@ mod tests {
     #[test]
     fn names_above() {
         assert_eq!(listed(&["%"], true, false, true), ["INBOX", "+^a", "+^!old"]);
-        assert_eq!(listed(&["*"], true, false, true), ["INBOX", "+^a", "^a/b", "a/b/c", "+^!old", "!old/x"]);
+        assert_eq!(listed(&["*"], true, false, true), ["INBOX", "^a/b", "a/b/c", "!old/x"]);
         assert_eq!(listed(&["a/%"], false, true, true), ["+^a/b"]);
         assert_eq!(listed(&["old"], true, true, true), [""; 0]);
     }
