@@ -84,7 +84,7 @@ impl Select {
         write(&mut session.connection.out, &view, &selected, enabled);
         session.account()?.view = Some(Box::new(view));
         if self.condstore {
-            session.enable_condstore();
+            session.enabled.condstore = true;
         }
         if let Some(known) = self.known.filter(|known| known.uid_validity == selected.uid_validity)
             && let Err(stop) = session.selected()?.tell_missed(&known).await

@@ -294,9 +294,16 @@ impl Session {
         Ok(selected)
     }
 
-    /// Turns CONDSTORE on for the rest of the session (RFC 7162 §3.1).
+    /// Turns CONDSTORE on for the rest of the session (RFC 7162 §3.1). A client that does so in a selected folder learns
+    /// where it stands in it.
     pub fn enable_condstore(&mut self) {
-        self.enabled.condstore = true;
+        if std::mem::replace(&mut self.enabled.condstore, true) {
+            return;
+        }
+        if let Ok(selected) = self.selected() {
+            let code = answer::Code::HighestModSeq(selected.view.highest_modseq);
+            answer::untagged_ok(&mut selected.connection.out, &code, "Highest");
+        }
     }
 }
 
@@ -347,7 +354,21 @@ impl Selected<'_> {
         if exists == 0 || set.highest_number().is_some_and(|n| n as usize > exists) {
             return Err(Answer::bad(format!("There are only {exists} messages")).into());
         }
-        let star = u32::try_from(exists).unwrap_or(u32::MAX);
+        self.uids_in_use(set)
+    }
+
+    /// The UIDs that a search key means: numbers that are not in use are found in no message, which is no mistake there.
+    ///
+    /// # Errors
+    /// BAD where messages have no numbers.
+    pub fn uids_in_use(&self, set: &crate::codec::SequenceSet) -> Result<UidSet, Stop> {
+        if set.is_saved() {
+            return self.uids(set, false);
+        }
+        if self.enabled.uid_only {
+            return Err(uid_required().into());
+        }
+        let star = u32::try_from(self.view.exists()).unwrap_or(u32::MAX);
         Ok(view::uids_at(self.view.uids(), &set.resolve(star)))
     }
 

@@ -3,7 +3,7 @@
 
 use super::answer::Stop;
 use super::{Account, Session};
-use crate::codec::{name, writer};
+use crate::codec::name;
 use crate::command::fetch::Items;
 use crate::command::source::Filter;
 
@@ -219,20 +219,17 @@ impl Session {
         Ok(self.connection.relieve().await?)
     }
 
-    /// RFC 5465 §5.1 to §5.3: MESSAGES and UIDNEXT for messages, UIDVALIDITY for flags, HIGHESTMODSEQ with CONDSTORE.
+    /// RFC 5465 §5.1 to §5.3: MESSAGES and UIDNEXT for messages, UIDVALIDITY and HIGHESTMODSEQ for flags.
     fn write_status(&mut self, name: &str, counts: &FolderStatus) {
         let utf8 = self.enabled.utf8_names();
         let out = &mut self.connection.out;
         out.extend_from_slice(b"* STATUS ");
         name::write(out, name, utf8);
         let FolderStatus { messages, uid_next, uid_validity, unseen, highest_modseq, .. } = counts;
-        let items = format!(" (MESSAGES {messages} UIDNEXT {uid_next} UIDVALIDITY {uid_validity} UNSEEN {unseen}");
+        let items = format!(
+            " (MESSAGES {messages} UIDNEXT {uid_next} UIDVALIDITY {uid_validity} UNSEEN {unseen} HIGHESTMODSEQ {highest_modseq})\r\n"
+        );
         out.extend_from_slice(items.as_bytes());
-        if self.enabled.condstore {
-            out.extend_from_slice(b" HIGHESTMODSEQ ");
-            writer::number(out, *highest_modseq);
-        }
-        out.extend_from_slice(b")\r\n");
     }
 
     /// RFC 5465 §5.4, §5.5: changes of names and subscriptions are LIST answers.

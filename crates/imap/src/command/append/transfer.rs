@@ -12,7 +12,7 @@ use crate::session::Session;
 use crate::session::answer::{Answer, Code, End, Outcome, Stop, failure_of_target, untagged_ok};
 use bytes::Bytes;
 use model::limits::APPEND_MESSAGES_MAX;
-use model::{Uid, UidSet};
+use model::{FolderName, Uid, UidSet};
 use node_client::{ClientError, Upload};
 use tokio::time::timeout;
 use wire::convert::keyword_texts;
@@ -36,7 +36,11 @@ pub(super) async fn run(append: Append, session: &mut Session, announced: Option
         for event in chunk.events {
             match event {
                 Event::Message(options) => transfer.begin(session, options, announced).await?,
-                Event::Url(url) => transfer.url(session, &url).await?,
+                Event::Url(url) => match transfer.url(session, &url).await {
+                    // That there is no such folder is the first thing to know (RFC 4469 §3).
+                    Err(stop @ Stop::Answer(_)) => return Err(target_first(session, &to, stop).await),
+                    other => other?,
+                },
             }
         }
         match (chunk.ending, announced) {
@@ -47,6 +51,15 @@ pub(super) async fn run(append: Append, session: &mut Session, announced: Option
     }
     let appended = transfer.finish().await?;
     Ok(answer(session, &appended, one))
+}
+
+/// The refusal of a target that is not there, else the one at hand.
+async fn target_first(session: &mut Session, to: &FolderName, stop: Stop) -> Stop {
+    let Ok(account) = session.account() else { return stop };
+    match account.node.status(Status { name: to.as_str().to_owned() }).await {
+        Err(error @ ClientError::Failure(FailureCode::NoSuchFolder, _)) => failure_of_target(&error).into(),
+        Ok(_) | Err(_) => stop,
+    }
 }
 
 struct Transfer {

@@ -201,7 +201,7 @@ pub async fn write(
     }
     let mut scored = None;
     if let Some(range) = returns.partial {
-        connection.out.extend_from_slice(format!(" PARTIAL ({range} ").as_bytes());
+        connection.out.extend_from_slice(format!(" PARTIAL ({} ", range.ascending()).as_bytes());
         match range.positions(results.len()) {
             Some((first, last)) => {
                 let part = results.slice(first, last);

@@ -57,6 +57,12 @@ impl Range {
         Ok(Self { from_end, first, last: cursor.nz_number()? })
     }
 
+    /// The lower number first: 4:2 is the same range as 2:4 (RFC 9394 §3.1).
+    #[must_use]
+    pub fn ascending(self) -> Self {
+        Self { first: self.first.min(self.last), last: self.first.max(self.last), ..self }
+    }
+
     /// Those of a set that it means, by UID.
     pub fn of(self, uids: &UidSet) -> UidSet {
         let Some((first, last)) = self.positions(uids.len()) else { return UidSet::new() };

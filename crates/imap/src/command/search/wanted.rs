@@ -109,7 +109,8 @@ impl<'a, 's> Terms<'a, 's> {
     /// The messages of a set, as few runs as will do.
     fn known(self, set: &crate::codec::SequenceSet, by_uid: bool) -> Result<UidSet, Stop> {
         match self.selected {
-            Some(selected) => Ok(spanned(selected.view, &selected.uids(set, by_uid)?)),
+            Some(selected) if by_uid => Ok(spanned(selected.view, &selected.uids(set, by_uid)?)),
+            Some(selected) => Ok(spanned(selected.view, &selected.uids_in_use(set)?)),
             None if by_uid && !set.is_saved() => Ok(set.resolve(u32::MAX)),
             // RFC 7377 §2.2: they mean nothing in other folders.
             None => Err(Answer::bad("Message numbers mean nothing when several folders are searched").into()),
