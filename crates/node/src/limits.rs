@@ -114,3 +114,9 @@ pub const CHECK_MS_MAX: u64 = 10_000;
 pub const SHUTDOWN_MS_MAX: u64 = 20_000;
 /// First and longest wait between two tries to register with the directory.
 pub const REGISTER_RETRY_MS: (u64, u64) = (100, 5_000);
+
+/// Milliseconds that an open waits for a place when every open mailbox is in use: longer than a request or a batch of the text
+/// index takes, shorter than a client's patience.
+pub const OPEN_ROOM_WAIT_MS_MAX: u64 = 2_000;
+/// Milliseconds between two looks for such a place.
+pub const OPEN_ROOM_POLL_MS: u64 = 5;

@@ -4,6 +4,7 @@
 
 use crate::drain;
 use crate::fault::{Fault, limit};
+use crate::limits::{OPEN_ROOM_POLL_MS, OPEN_ROOM_WAIT_MS_MAX};
 use crate::primary::Primary;
 use crate::resident::{Hold, Opening, Resident};
 use crate::waiting::Boxes;
@@ -12,6 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use wire::session::FailureCode;
 
@@ -107,17 +109,25 @@ impl Residents {
         Ok(hold)
     }
 
-    /// Takes a place among the open mailboxes, closing another one's files when all are taken.
+    /// Takes a place among the open mailboxes, closing another one's files when all are taken. Waits a little for one that
+    /// is in use: a use lasts as long as a request, or a batch of the text index.
     ///
     /// # Errors
-    /// LIMIT when every one of them is in use.
+    /// LIMIT when every one of them stays in use.
     pub async fn make_room(&self) -> Result<(), Fault> {
+        let begun = Instant::now();
         while self.open.get() >= self.open_max {
             let oldest = {
                 let table = self.table.borrow();
                 table.values().filter(|each| each.is_idle()).min_by_key(|each| each.last_used()).cloned()
             };
-            let oldest = oldest.ok_or_else(|| limit("mailboxes that are open at once"))?;
+            let Some(oldest) = oldest else {
+                if begun.elapsed() >= Duration::from_millis(OPEN_ROOM_WAIT_MS_MAX) {
+                    return Err(limit("mailboxes that are open at once"));
+                }
+                tokio::time::sleep(Duration::from_millis(OPEN_ROOM_POLL_MS)).await;
+                continue;
+            };
             let before = self.open.get();
             oldest.close().await;
             if self.open.get() >= before {

@@ -87,6 +87,11 @@ impl Volume {
             Err(fs::TryLockError::WouldBlock) => return Err(VolumeError::InUse(root)),
             Err(fs::TryLockError::Error(source)) => return Err(VolumeError::Io { path, source }),
         }
+        // The root's own entry, in case it was made just now; who may not read the parent has not made it there.
+        match root.parent().map(File::open) {
+            Some(Ok(parent)) => parent.sync_all().map_err(io_error(&root))?,
+            Some(Err(_)) | None => {}
+        }
         // For people who look: the lock itself says who owns the volume.
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(io_error(&path))?;
         Ok(Self { root, _lock: lock })
@@ -167,8 +172,10 @@ impl Volumes {
         }
         let (_, volume) = best.ok_or(VolumeError::None)?;
         let path = volume.path(kind, id);
-        if let Some(folder) = path.parent().filter(|folder| !folder.is_dir()) {
+        if let Some(folder) = path.parent() {
             make_folder(folder)?;
+            // Also when it was there: another thread, or a process that was killed, may have made it and not come to this
+            // line. Syncing a folder that is clean costs next to nothing.
             sync_folders(folder, &volume.root)?;
         }
         Ok(path)
