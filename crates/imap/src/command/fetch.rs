@@ -129,13 +129,11 @@ impl Fetch {
         }
         let missing = self.changed_since.is_none() && streamed.answered < uids.len();
         let gone = missing || !selected.view.vanished_of(&uids).is_empty();
-        // RFC 2180 §4.1.2: by number, the client must hear that something it knows of could not be had.
-        if gone && !self.by_uid {
-            return Ok(expunge_issued());
-        }
         let answer = Answer::ok("Done");
         Ok(match limit {
             Some(limit) => answer.with(limit),
+            // RFC 2180 §4.1: by number, the client must hear that something it knows of could not be had.
+            None if gone && !self.by_uid => expunge_issued(),
             None => answer,
         })
     }

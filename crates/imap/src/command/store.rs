@@ -92,14 +92,13 @@ impl Store {
             existing += stored.messages.len() + failed.len();
             modified = modified.union(&failed);
         }
-        // RFC 2180 §4.2: by number and not silent, the client must hear that something it knows of is gone.
-        if !self.by_uid && !self.silent && existing < uids.len() {
-            return Ok(expunge_issued());
-        }
         let answer = Answer::ok("Done");
         if modified.is_empty() {
+            // RFC 2180 §4.2: by number and not silent, the client must hear that something it knows of is gone.
+            let gone = !self.by_uid && !self.silent && existing < uids.len();
             return Ok(match limit {
                 Some(limit) => answer.with(limit),
+                None if gone => expunge_issued(),
                 None => answer,
             });
         }

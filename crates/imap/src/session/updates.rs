@@ -1,6 +1,6 @@
 //! Tells the client what changed in its folder, when and as far as the RFCs allow (RFC 3501 §5.2, §5.5, §7.4.1).
 
-use super::answer::{Answer, End, Stop, Updates, untagged_number};
+use super::answer::{Answer, Code, End, Stop, Updates, untagged_number};
 use super::notify::Events;
 use super::told::{Told, write_expunged, write_flags, write_known_flags, write_vanished};
 use super::view::{NumberCursor, View};
@@ -197,7 +197,8 @@ async fn resync(node: &node_client::Session, view: &mut View, since: u64) -> Res
     Ok(())
 }
 
-/// A NO of RFC 5530 for messages that another session expunged, when some of the wanted ones are gone.
+/// The answer when another session expunged some of the messages that were named by number, and the rest was answered. OK
+/// with the code of RFC 5530 §3, for clients give up what they are at after a NO.
 pub(crate) fn expunge_issued() -> Answer {
-    Answer::refused("EXPUNGEISSUED", "Some of the messages are gone")
+    Answer::ok("Some of the messages no longer exist").with(Code::Plain("EXPUNGEISSUED"))
 }
