@@ -105,12 +105,12 @@ impl Quoted {
     /// Takes one octet.
     fn take(&mut self, byte: u8, out: &mut Vec<u8>) {
         match (self.pending, byte) {
-            (Pending::Nothing | Pending::Equals, b' ' | b'\t') => return self.hold(byte, out),
+            (Pending::Nothing | Pending::Equals, b' ' | b'\t') => self.hold(byte, out),
             (Pending::Nothing, b'\r') if !self.blanks.is_empty() => self.pending = Pending::Return,
-            (Pending::Nothing, b'\n') => return self.end_line(b"\n", out),
-            (Pending::Return, b'\n') => return self.end_line(b"\r\n", out),
+            (Pending::Nothing, b'\n') => self.end_line(b"\n", out),
+            (Pending::Return, b'\n') => self.end_line(b"\r\n", out),
             (Pending::Equals, b'\r') => self.pending = Pending::EqualsReturn,
-            (Pending::Equals | Pending::EqualsReturn, b'\n') => return self.end_line(b"", out),
+            (Pending::Equals | Pending::EqualsReturn, b'\n') => self.end_line(b"", out),
             (Pending::Equals, digit) if digit.is_ascii_hexdigit() && self.blanks.is_empty() => {
                 self.pending = Pending::Digit(digit);
             }
