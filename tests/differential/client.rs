@@ -1,8 +1,8 @@
 //! One connection to one server: sends a step, keeps its mirror, and hands back what was answered.
 
-use crate::mirror::{Fetched, Mirror};
 use crate::script::{Mark, Step, pieces};
-use crate::value::{self, Value};
+use harness::mirror::{Fetched, Mirror};
+use harness::value::{self, Value};
 use harness::{Imap, User};
 
 /// A connection that is signed in.

@@ -1,9 +1,9 @@
 //! Two answers to the same command, without what servers may choose: what is left must be the same.
 
 use crate::client::Answer;
-use crate::mirror::flags;
 use crate::script::Step;
-use crate::value::Value;
+use harness::mirror::flags;
+use harness::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Something the two servers do not agree in.

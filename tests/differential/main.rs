@@ -7,10 +7,8 @@ mod client;
 mod compare;
 mod generate;
 mod known;
-mod mirror;
 mod run;
 mod script;
-mod value;
 
 use harness::Dev;
 use harness::dovecot::Dovecot;

@@ -8,9 +8,9 @@ use crate::compare::{Difference, compare};
 use crate::generate::{Generator, Place, World};
 use crate::known::{Case, Known, known};
 use crate::script::{Effect, Mark, Step};
-use crate::value::Value;
 use harness::User;
 use harness::corpus::Seeded;
+use harness::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

@@ -5,8 +5,10 @@ pub mod corpus;
 pub mod dev;
 pub mod dovecot;
 pub mod imap;
+pub mod mirror;
 pub mod smtp;
 pub mod transcript;
+pub mod value;
 pub mod wait;
 
 pub use dev::{Dev, User};

@@ -10,6 +10,7 @@ mod memory;
 mod nodes;
 mod pieces;
 mod quota;
+mod rules;
 mod secrecy;
 mod sync;
 mod waiting;

@@ -63,11 +63,17 @@ impl Mirror {
             let (first, last) = run.split_once(':').unwrap_or((run, run));
             let number = |text: &str| text.parse::<u32>().map_err(|_| format!("VANISHED {uids}"));
             let (first, last) = (number(first)?, number(last)?);
-            let before = self.messages.len();
-            self.messages.retain(|message| !message.uid.is_some_and(|uid| (first..=last).contains(&uid)));
-            let gone = before - self.messages.len();
-            if !earlier && gone as u64 != u64::from(last) + 1 - u64::from(first) {
-                return Err(format!("VANISHED {uids} names messages that were not there"));
+            for uid in first..=last {
+                let known = |message: &Known| message.uid.is_some_and(|known| known >= uid);
+                let at = self.messages.iter().position(known).unwrap_or(self.messages.len());
+                if self.messages.get(at).is_some_and(|message| message.uid == Some(uid)) {
+                    self.messages.remove(at);
+                } else if at > 0 && self.messages[at - 1].uid.is_none() && !earlier {
+                    // Announced, and never told with its UID: one of those between its neighbours.
+                    self.messages.remove(at - 1);
+                } else if !earlier {
+                    return Err(format!("VANISHED {uids} names {uid}, which was not there"));
+                }
             }
         }
         Ok(())
