@@ -88,9 +88,8 @@ impl Volume {
             Err(fs::TryLockError::Error(source)) => return Err(VolumeError::Io { path, source }),
         }
         // The root's own entry, in case it was made just now; who may not read the parent has not made it there.
-        match root.parent().map(File::open) {
-            Some(Ok(parent)) => parent.sync_all().map_err(io_error(&root))?,
-            Some(Err(_)) | None => {}
+        if let Some(Ok(parent)) = root.parent().map(File::open) {
+            parent.sync_all().map_err(io_error(&root))?;
         }
         // For people who look: the lock itself says who owns the volume.
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(io_error(&path))?;
