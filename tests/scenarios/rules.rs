@@ -98,7 +98,7 @@ fn uids(imap: &mut Imap, folder: &str) -> Vec<u32> {
 impl<'a> Checker<'a> {
     fn new(port: u16, user: &User, shared: &'a Shared, number: usize) -> Self {
         let mut imap = Imap::sign_in_at(port, user);
-        imap.ok(if number % 3 == 0 { "ENABLE QRESYNC" } else { "ENABLE CONDSTORE" });
+        imap.ok(if number.is_multiple_of(3) { "ENABLE QRESYNC" } else { "ENABLE CONDSTORE" });
         let seeded = Seeded::new(number as u64);
         let (mirror, told) = (Mirror::default(), BTreeMap::new());
         let mut checker = Self {
