@@ -19,7 +19,14 @@ impl FlagList {
     /// `flag-list`: in parentheses.
     pub fn parse(cursor: &mut Cursor<'_>) -> Parsed<Self> {
         let mut list = Self::default();
-        cursor.list(FLAGS_IN_LIST_MAX, |cursor| list.flag(cursor))?;
+        let mut first = true;
+        cursor.list(FLAGS_IN_LIST_MAX, |cursor| {
+            // No space belongs there, but Dovecot's dsync sends one before keywords when it brings a mailbox over.
+            if std::mem::take(&mut first) {
+                let _ = cursor.take(b' ');
+            }
+            list.flag(cursor)
+        })?;
         Ok(list)
     }
 
@@ -75,6 +82,7 @@ mod tests {
         assert_eq!(list.keywords.iter().map(Keyword::as_str).collect::<Vec<_>>(), ["$Junk", "work"]);
         assert_eq!(store("\\Seen $x"), store("(\\Seen $x)"));
         assert_eq!(store("()").unwrap(), FlagList::default());
+        assert_eq!(store("( a b)"), store("(a b)"));
         assert!(store(&format!("({})", "k".repeat(65))).unwrap().overlong);
     }
 

@@ -134,6 +134,10 @@ impl Reader<'_, '_> {
         if self.one {
             return Err(Malformed("REPLACE takes one message"));
         }
+        // The space is one (RFC 3502 §7), but Python's imapclient sends two between messages.
+        if self.cursor.rest().starts_with(b"  ") {
+            let _ = self.cursor.take(b' ');
+        }
         self.message()
     }
 
