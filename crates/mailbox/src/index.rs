@@ -124,6 +124,10 @@ impl Reader {
         let mut chunk = self.chunk.borrow_mut();
         let texts = Texts::load(connection, email)?;
         grams.add(&fold(&texts.header(&mut chunk)?));
+        texts.any_of_part_headers(&mut chunk, |text| {
+            grams.add(&fold(text));
+            false
+        })?;
         texts.any_of_body(&mut chunk, |text| {
             grams.add(&fold(text));
             false

@@ -84,7 +84,9 @@ fn text_is_found_decoded_and_without_case() {
     assert_eq!(found.body("grønt LØV"), "2");
     assert_eq!(found.body("Grey & White"), "3");
     assert_eq!(found.body("<b>"), "");
-    assert_eq!(found.body("inner wørd"), "4");
+    // RFC 9051 §6.4.4: BODY looks at no header field, TEXT at those of parts and inner messages too.
+    assert_eq!(found.body("inner wørd"), "");
+    assert_eq!(found.text("inner wørd"), "4");
     assert_eq!(found.body("outer"), "");
     assert_eq!(found.text("OUTER"), "4");
     assert_eq!(found.text("cheerful"), "2");

@@ -1,9 +1,13 @@
 //! What searches, sorting and threads ask of a message: decoded fields, message ids, the date it says it was sent.
 
+use crate::address::{self, Item};
 use crate::encoded_word;
 use crate::envelope::Head;
 use crate::limits::{MESSAGE_ID_BYTES_MAX, MESSAGE_IDS_MAX};
 use crate::{date, lex, subject};
+
+/// Addresses of one field that are looked at for another form: people have a handful, and each costs a look through the field.
+const ADDRESSES_LOOKED_AT_MAX: usize = 64;
 
 /// The Date field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +54,39 @@ impl Summary {
             sent: head.date.and_then(date::parse),
             base_subject: subject::base(&subject),
             subject,
-            from: joined(&head.from),
-            to: joined(&head.to),
-            cc: joined(&head.cc),
-            bcc: joined(&head.bcc),
+            from: addresses(&head.from),
+            to: addresses(&head.to),
+            cc: addresses(&head.cc),
+            bcc: addresses(&head.bcc),
         }
     }
+}
+
+/// The fields as they are shown, and behind them what the envelope makes of an address that is not written so: FROM and its
+/// kin ask for the envelope's field (RFC 9051 §6.4.4).
+fn addresses(values: &[&[u8]]) -> String {
+    let mut text = joined(values);
+    let mut left = ADDRESSES_LOOKED_AT_MAX;
+    for value in values {
+        address::each(value, &mut |item| {
+            if let Item::Mailbox(mailbox) = item
+                && !mailbox.domain.is_empty()
+            {
+                let plain = [mailbox.local, b"@", mailbox.domain].concat();
+                if memchr::memmem::find(value, &plain).is_none() {
+                    text.push_str(" <");
+                    text.push_str(&String::from_utf8_lossy(&plain));
+                    text.push('>');
+                }
+            }
+            left -= 1;
+            left > 0
+        });
+        if left == 0 {
+            break;
+        }
+    }
+    text
 }
 
 fn joined(values: &[&[u8]]) -> String {
@@ -108,6 +139,15 @@ mod tests {
             bcc: String::new(),
         };
         assert_eq!(summary, expected);
+    }
+
+    #[test]
+    fn addresses_stand_there_as_the_envelope_has_them_too() {
+        let head = |header: &'static [u8]| Summary::new(&Head::new(header));
+        assert_eq!(head(b"From: <a (b)@ (c) d.org>\r\n\r\n").from, "<a (b)@ (c) d.org> <a@d.org>");
+        assert_eq!(head(b"To: G: a@b, \"c\"@d;, e\r\n\r\n").to, "G: a@b, \"c\"@d;, e <c@d>");
+        let many = Summary::new(&Head::new(&[b"Cc: ", "a @b,".repeat(99).as_bytes(), b"\r\n\r\n"].concat()));
+        assert_eq!(many.cc.matches("<a@b>").count(), ADDRESSES_LOOKED_AT_MAX);
     }
 
     #[test]

@@ -175,7 +175,9 @@ impl<'r> Candidate<'r> {
 
     fn text_passes(&mut self, passes: &dyn Fn(&str) -> bool) -> Result<bool, Error> {
         let (texts, chunk) = self.texts()?;
-        Ok(passes(&texts.header(chunk)?) || texts.any_of_body(chunk, passes)?)
+        Ok(passes(&texts.header(chunk)?)
+            || texts.any_of_part_headers(chunk, passes)?
+            || texts.any_of_body(chunk, passes)?)
     }
 
     fn matches(&mut self, place: &Place, pattern: &Pattern) -> Result<bool, Error> {

@@ -65,12 +65,26 @@ impl<'r> Texts<'r> {
         Ok(false)
     }
 
-    /// Text of a text part; of a message within the message its header, which is part of the outer body.
-    fn part(&self, chunk: &mut ChunkCache, part: &Part) -> Result<Option<String>, Error> {
-        if let Some(embedded) = &part.embedded {
-            let header = self.header_octets(chunk, &embedded.header)?;
-            return Ok(Some(message::text::decoded_header(&header)));
+    /// Goes over the headers of parts, and of messages within the message, until one satisfies; whether one did. TEXT looks
+    /// at them, BODY does not (RFC 9051 §6.4.4).
+    pub(crate) fn any_of_part_headers(
+        &self,
+        chunk: &mut ChunkCache,
+        mut satisfies: impl FnMut(&str) -> bool,
+    ) -> Result<bool, Error> {
+        let parts = self.structure.parts();
+        let own = parts.iter().skip(1).map(|part| &part.header);
+        let embedded = parts.iter().filter_map(|part| part.embedded.as_ref()).map(|message| &message.header);
+        for header in own.chain(embedded).filter(|header| !header.is_empty()) {
+            if satisfies(&message::text::decoded_header(&self.header_octets(chunk, header)?)) {
+                return Ok(true);
+            }
         }
+        Ok(false)
+    }
+
+    /// Text of a text part.
+    fn part(&self, chunk: &mut ChunkCache, part: &Part) -> Result<Option<String>, Error> {
         let Kind::Leaf(leaf) = &part.kind else { return Ok(None) };
         if leaf.text.is_none() {
             return Ok(None);
