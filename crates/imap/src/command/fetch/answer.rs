@@ -8,7 +8,7 @@ use crate::codec::{date, writer};
 use crate::session::answer::{Answer, End, Outcome};
 use crate::session::connection::Connection;
 use crate::session::view::{NumberCursor, View};
-use crate::session::{Selected, begin_fetch};
+use crate::session::{Selected, begin_fetch, write_known_flags};
 use model::{Flags, Uid, UidSet};
 use wire::session::{FetchItem, FetchedMessage, SectionData};
 
@@ -131,6 +131,13 @@ impl<'a> Writer<'a> {
         let (Some(uid), Some(number)) = (uid, number) else {
             return Open { uid: message.uid, owed: 0, section: None, unknown: true };
         };
+        if self.tells_flags(view, uid) {
+            // A client should know a keyword before it sees it (RFC 3501 §7.2.6).
+            view.learn_keywords(&message.keywords);
+            if view.take_keywords_grew() {
+                write_known_flags(out, view);
+            }
+        }
         let start = begin_fetch(out, number, message.uid, self.told.uid_only);
         if self.told.uid {
             writer::word(out, start, "UID ");
@@ -156,6 +163,10 @@ impl<'a> Writer<'a> {
         }
         self.extras(message, out, start);
         Open { uid: message.uid, owed: 0, section: None, unknown: false }
+    }
+
+    fn tells_flags(&self, view: &View, uid: Uid) -> bool {
+        self.items.has(FetchItem::Flags) || (self.told.marks_seen && view.has_untold_flags(uid))
     }
 
     /// What later RFCs have added to the simple items.
@@ -184,9 +195,8 @@ impl<'a> Writer<'a> {
     /// way carries MODSEQ like one that is told unasked (RFC 7162 §3.1).
     fn flags(&self, message: &FetchedMessage, uid: Uid, view: &mut View, out: &mut Vec<u8>, start: usize) {
         let mut changed = false;
-        if self.items.has(FetchItem::Flags) || (self.told.marks_seen && view.has_untold_flags(uid)) {
+        if self.tells_flags(view, uid) {
             changed = view.told_flags(uid, message.modseq);
-            view.learn_keywords(&message.keywords);
             writer::word(out, start, "FLAGS ");
             let keywords = message.keywords.iter().map(String::as_str);
             writer::flags(out, Flags::from_bits(message.flags), keywords, view.is_recent(uid));

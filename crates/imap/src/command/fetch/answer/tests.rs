@@ -54,7 +54,10 @@ async fn simple_items_stand_in_one_line() {
         ..FetchedMessage::default()
     };
     let heard = written("(UID FLAGS MODSEQ INTERNALDATE RFC822.SIZE ENVELOPE)", PLAIN, &mut view(), vec![record]).await;
-    let expected = "* 3 FETCH (UID 9 FLAGS (\\Seen $x \\Recent) MODSEQ (7) INTERNALDATE \"01-Jan-1970 00:00:00 +0000\" \
+    // The keyword is new to the client, so it is told first (RFC 3501 §7.2.6).
+    let expected = "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $x)\r\n\
+                    * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $x \\*)] New keywords can be made\r\n\
+                    * 3 FETCH (UID 9 FLAGS (\\Seen $x \\Recent) MODSEQ (7) INTERNALDATE \"01-Jan-1970 00:00:00 +0000\" \
                     RFC822.SIZE 42 ENVELOPE (NIL))\r\n";
     assert_eq!(heard.unwrap(), expected);
 }
