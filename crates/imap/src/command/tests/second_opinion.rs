@@ -61,7 +61,8 @@ fn ours(command: &Command) -> Option<String> {
             };
             format!("store {} {} {mode} {} {flags}", store.by_uid, set(&store.set), store.silent)
         }
-        Command::Search(search) if search.returns.is_none() => {
+        // What is in an unknown charset is not read.
+        Command::Search(search) if search.returns.is_none() && !search.criteria.bad_charset => {
             format!("search {} {}", search.by_uid, search.criteria.keys.len())
         }
         _ => return None,
