@@ -162,7 +162,8 @@ fn listed(values: &[Value], children: bool) -> String {
         .iter()
         .map(|value| match value.octets() {
             Some(octets) => String::from_utf8_lossy(octets).into_owned(),
-            None => value.show(),
+            // The tags of extended items are astrings: quoted or not.
+            None => value.show().replace('"', ""),
         })
         .collect();
     format!("({}) {}", attributes.join(" "), rest.join(" "))
