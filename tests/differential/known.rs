@@ -141,7 +141,8 @@ pub const KNOWN: &[Known] = &[
             let bare = |line: &str| line.replace("\\haschildren", "").replace("\\hasnochildren", "");
             let lines = |text: &str| -> BTreeSet<String> { text.split("; ").map(bare).collect() };
             let (ours, theirs) = (lines(&case.difference.ours), lines(&case.difference.theirs));
-            let dead = |line: &String| line.contains("\\noselect)") || line == "nothing";
+            let dead =
+                |line: &String| line.contains("\\noselect") || line.contains("\\nonexistent") || line == "nothing";
             case.difference.what == "LIST" && ours.symmetric_difference(&theirs).all(dead)
         },
     },

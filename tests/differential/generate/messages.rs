@@ -192,7 +192,9 @@ impl Generator {
         let how = *self.seeded.pick(&["FLAGS", "+FLAGS", "+FLAGS", "-FLAGS"]);
         let silent = self.seeded.below(4) == 0;
         let suffix = if silent { ".SILENT" } else { "" };
-        let flags = self.flags(3);
+        // Dovecot does not do it in a folder that was opened with EXAMINE, but searches there as if it had been done.
+        let read_only = place.selected.as_ref().is_some_and(|(_, read_only)| *read_only);
+        let (how, flags) = if read_only { ("-FLAGS", "never-set".to_owned()) } else { (how, self.flags(3)) };
         let flags = if flags.is_empty() || self.seeded.below(4) > 0 { format!("({flags})") } else { flags };
         let effect = if silent { Effect::Silent } else { Effect::Changes };
         Step::asks(connection, format!("{verb} {set} {unchanged}{how}{suffix} {flags}")).with(effect)
