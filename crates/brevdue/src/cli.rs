@@ -117,7 +117,7 @@ pub enum CaCommand {
         /// The folder of the authority.
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
-        /// directory, node, imap, mx or admin.
+        /// directory, node, imap, pop3, mx, submission, outbound or admin.
         #[arg(value_parser = parse_role)]
         role: Role,
         /// Further host names or addresses that stand in the certificate.

@@ -15,15 +15,22 @@ pub enum Role {
     Node,
     /// IMAP front-end.
     Imap,
+    /// POP3 front-end.
+    Pop3,
     /// SMTP from the internet.
     Mx,
+    /// SMTP from the people whose mail it is.
+    Submission,
+    /// The queue's delivery to other hosts and programs.
+    Outbound,
     /// The operator's command line.
     Admin,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [Self::Directory, Self::Node, Self::Imap, Self::Mx, Self::Admin];
+    pub const ALL: [Self; 8] =
+        [Self::Directory, Self::Node, Self::Imap, Self::Pop3, Self::Mx, Self::Submission, Self::Outbound, Self::Admin];
 
     /// The name in configuration and certificates.
     pub const fn name(self) -> &'static str {
@@ -31,7 +38,10 @@ impl Role {
             Self::Directory => "directory",
             Self::Node => "node",
             Self::Imap => "imap",
+            Self::Pop3 => "pop3",
             Self::Mx => "mx",
+            Self::Submission => "submission",
+            Self::Outbound => "outbound",
             Self::Admin => "admin",
         }
     }

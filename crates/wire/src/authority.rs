@@ -91,15 +91,17 @@ impl Verb {
     pub const fn roles(self) -> &'static [Role] {
         match self {
             // Reading and writing mail needs the owner's key, which only a front-end that signs people in has.
-            Self::Session => &[Role::Imap],
+            Self::Session => &[Role::Imap, Role::Pop3],
             // The way in from the internet delivers, and can do nothing else to a mailbox.
             Self::Deliver | Self::DeliveryStatus => &[Role::Mx],
             Self::Check => &[Role::Admin],
-            Self::Resolve | Self::Watch | Self::ListNodes => &[Role::Mx, Role::Imap, Role::Node, Role::Admin],
+            Self::Resolve | Self::Watch | Self::ListNodes => {
+                &[Role::Mx, Role::Imap, Role::Pop3, Role::Submission, Role::Outbound, Role::Node, Role::Admin]
+            }
             // Wrapped keys: a chosen password could be guessed from them offline, so the fewer see them the better.
-            Self::Credentials => &[Role::Imap, Role::Admin],
+            Self::Credentials => &[Role::Imap, Role::Pop3, Role::Submission, Role::Admin],
             // The node made the file; the front-end asked it to.
-            Self::MarkBorn => &[Role::Node, Role::Imap, Role::Admin],
+            Self::MarkBorn => &[Role::Node, Role::Imap, Role::Pop3, Role::Admin],
             Self::RegisterNode => &[Role::Node, Role::Admin],
             Self::AddDomain
             | Self::ListDomains
@@ -130,9 +132,11 @@ mod tests {
         match role {
             Role::Directory => &[],
             Role::Mx => &[Verb::Deliver, Verb::DeliveryStatus, Verb::Resolve, Verb::Watch, Verb::ListNodes],
-            Role::Imap => {
+            Role::Imap | Role::Pop3 => {
                 &[Verb::Session, Verb::Resolve, Verb::Credentials, Verb::Watch, Verb::MarkBorn, Verb::ListNodes]
             }
+            Role::Submission => &[Verb::Resolve, Verb::Credentials, Verb::Watch, Verb::ListNodes],
+            Role::Outbound => &[Verb::Resolve, Verb::Watch, Verb::ListNodes],
             Role::Node => &[Verb::Resolve, Verb::Watch, Verb::MarkBorn, Verb::RegisterNode, Verb::ListNodes],
             Role::Admin => &[
                 Verb::Check,

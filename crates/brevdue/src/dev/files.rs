@@ -116,7 +116,7 @@ fn own_section(file: &mut Table, folder: &Folder, process: &Process) -> Result<(
             .into_iter()
             .chain(public()),
         ),
-        Role::Admin => return Ok(()),
+        Role::Pop3 | Role::Submission | Role::Outbound | Role::Admin => return Ok(()),
     };
     file.insert(process.role.name().to_owned(), own);
     Ok(())

@@ -20,7 +20,7 @@ pub(super) fn values(config: &Config) -> Result<(), Wrong> {
 /// What this role needs and has no default.
 pub(super) fn role(config: &Config, role: Role) -> Result<(), Wrong> {
     match role {
-        Role::Directory | Role::Admin => Ok(()),
+        Role::Directory | Role::Pop3 | Role::Submission | Role::Outbound | Role::Admin => Ok(()),
         Role::Node => reachable(&config.node),
         Role::Imap if config.imap.listen.is_none() && config.imap.listen_tls.is_none() => Err(Wrong {
             key: "imap.listen",

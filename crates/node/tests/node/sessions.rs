@@ -232,7 +232,7 @@ fn no_tls() -> std::sync::Arc<tokio_rustls::rustls::ServerConfig> {
 async fn other_roles_get_no_session() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let shard = world.shards[wire::shard_of(&owner.mailbox, 2)];
-    for role in [Role::Mx, Role::Node, Role::Admin, Role::Directory] {
+    for role in [Role::Mx, Role::Submission, Role::Outbound, Role::Node, Role::Admin, Role::Directory] {
         assert!(Client::connect(shard, world.client_tls(role)).await.is_err(), "{role}");
     }
 }
