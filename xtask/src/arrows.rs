@@ -15,7 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("directory", &["model", "vault", "wire", "daemon", "libsqlite3-sys"]),
     ("node", &["model", "vault", "message", "mailbox", "wire", "daemon", "directory"]),
     ("node-client", &["model", "vault", "wire", "daemon", "directory"]),
-    ("imap", &["model", "vault", "message", "wire", "daemon", "directory", "node-client"]),
+    ("sign-in", &["model", "vault", "wire", "directory", "node-client"]),
+    ("imap", &["model", "vault", "message", "wire", "daemon", "directory", "node-client", "sign-in"]),
     ("mx", &["model", "vault", "message", "smtp", "wire", "daemon", "directory", "node-client"]),
     ("brevdue", &["model", "vault", "mailbox", "wire", "daemon", "directory", "node", "node-client", "imap", "mx"]),
 ];

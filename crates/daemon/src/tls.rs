@@ -1,6 +1,9 @@
 //! TLS configurations: mutual TLS between the processes, and the public servers'. One provider, hybrid key exchange first.
 
+mod pinned;
 mod renewal;
+
+pub use pinned::pinned;
 
 use crate::config;
 use model::Role;

@@ -3,6 +3,7 @@
 
 use daemon::config::Imap;
 use daemon::telemetry::Health;
+use daemon::tls;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,8 +11,6 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-
-pub(crate) mod pinned;
 
 /// Octets of one answer to the probe: its messages are small.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
@@ -66,7 +65,7 @@ impl Probe {
     async fn run(self) -> Result<(), String> {
         let stream = TcpStream::connect(self.address).await.map_err(|error| format!("no connection: {error}"))?;
         let Some(cert) = &self.cert else { return self.converse(stream).await };
-        let tls = pinned::client(cert)?;
+        let tls = tls::pinned(cert).map_err(|error| error.to_string())?;
         let name = ServerName::from(self.address.ip());
         let connecting = TlsConnector::from(Arc::new(tls)).connect(name, stream);
         let stream = connecting.await.map_err(|error| format!("no TLS: {error}"))?;

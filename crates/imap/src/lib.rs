@@ -7,6 +7,5 @@ mod health;
 pub mod limits;
 mod server;
 pub mod session;
-mod signin;
 
 pub use server::{LISTENER, METRICS_LISTENER, RunError, TLS_LISTENER, run};

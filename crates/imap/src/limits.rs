@@ -62,15 +62,3 @@ pub const HANDSHAKE: Duration = Duration::from_secs(30);
 pub const WRITE_STALL: Duration = Duration::from_secs(5 * 60);
 /// How long a client may send nothing in the middle of a command or message.
 pub const READ_STALL: Duration = Duration::from_secs(5 * 60);
-/// Sign-ins that may wait for their turn; beyond it the answer is NO [UNAVAILABLE].
-pub const SIGN_INS_WAITING_MAX: usize = 1024;
-/// Sources whose failed sign-ins are remembered.
-pub const SOURCES_REMEMBERED_MAX: usize = 16 * 1024;
-/// How long a failed sign-in counts against its source.
-pub const FAILURES_COUNT_FOR: Duration = Duration::from_secs(10 * 60);
-/// Failed sign-ins of one source that are answered without a growing delay: a person mistypes.
-pub const FAILURES_FREE: u32 = 3;
-/// The longest delay of a failed sign-in's answer.
-pub const FAILURE_DELAY_MAX: Duration = Duration::from_secs(15);
-/// Failed sign-ins of one source within [`FAILURES_COUNT_FOR`] after which passwords are not even tried.
-pub const FAILURES_MAX: u32 = 100;

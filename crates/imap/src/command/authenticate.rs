@@ -3,11 +3,13 @@
 use crate::codec::cursor::{Cursor, Parsed};
 use crate::limits::{FAILED_SIGN_INS_MAX, IDLE_BEFORE_SIGN_IN};
 use crate::session::Session;
-use crate::session::answer::{Answer, Code, End, Outcome, Stop};
-use crate::signin::{Claim, Denied};
+use crate::session::answer::{Answer, Code, End, Outcome, Stop, failure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use node_client::ClientError;
+use sign_in::plain::Plain;
+use sign_in::{Claim, Denied};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -58,7 +60,7 @@ impl Authenticate {
         let Ok(message) = STANDARD.decode(response.as_slice()).map(Zeroizing::new) else {
             return Ok(Answer::bad("The response is not base64"));
         };
-        match plain(&message) {
+        match Plain::parse(&message) {
             Plain::Claim(claim) => sign_in(session, claim).await,
             Plain::OtherIdentity => Ok(Answer::refused("AUTHORIZATIONFAILED", "Nobody may act for somebody else")),
             Plain::Malformed => Ok(Answer::bad("The response is not that of PLAIN")),
@@ -80,27 +82,6 @@ async fn ask(session: &mut Session) -> Result<Bytes, Stop> {
             }
         }
     }
-}
-
-enum Plain {
-    Claim(Claim),
-    OtherIdentity,
-    Malformed,
-}
-
-/// `[authzid] NUL authcid NUL passwd` (RFC 4616 §2).
-fn plain(message: &[u8]) -> Plain {
-    let mut parts = message.splitn(3, |byte| *byte == 0);
-    let (Some(as_whom), Some(name), Some(password)) = (parts.next(), parts.next(), parts.next()) else {
-        return Plain::Malformed;
-    };
-    if name.is_empty() || password.contains(&0) {
-        return Plain::Malformed;
-    }
-    if !as_whom.is_empty() && as_whom != name {
-        return Plain::OtherIdentity;
-    }
-    Plain::Claim(Claim::new(name, password.to_vec()))
 }
 
 /// Whether anybody may sign in here and now.
@@ -135,7 +116,10 @@ pub(super) async fn sign_in(session: &mut Session, claim: Claim) -> Outcome {
         Denied::Disabled => Answer::refused("CONTACTADMIN", "This account is disabled"),
         Denied::Busy => Answer::refused("UNAVAILABLE", "Too many people are signing in, try again"),
         Denied::Unavailable => Answer::refused("UNAVAILABLE", "Sign-in is not possible at the moment, try again"),
-        Denied::Mailbox(failure) => *failure,
+        Denied::Mailbox(error @ ClientError::Failure(..)) => failure(&error),
+        Denied::Mailbox(ClientError::Unavailable | ClientError::Interrupted | ClientError::Protocol(_)) => {
+            Answer::refused("UNAVAILABLE", "The mailbox cannot be reached at the moment, try again")
+        }
     };
     if answer.code == Some(Code::Plain("AUTHENTICATIONFAILED")) {
         session.failed_sign_ins += 1;
@@ -144,19 +128,4 @@ pub(super) async fn sign_in(session: &mut Session, claim: Claim) -> Outcome {
         }
     }
     Ok(answer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_messages() {
-        assert!(matches!(plain(b"\0a@b.test\0pw"), Plain::Claim(_)));
-        assert!(matches!(plain(b"a@b.test\0a@b.test\0pw"), Plain::Claim(_)));
-        assert!(matches!(plain(b"c@b.test\0a@b.test\0pw"), Plain::OtherIdentity));
-        for bad in [&b""[..], b"a", b"\0a", b"\0\0pw", b"\0a\0p\0w"] {
-            assert!(matches!(plain(bad), Plain::Malformed), "{bad:?}");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use crate::codec::cursor::{Cursor, Parsed};
 use crate::session::Session;
 use crate::session::answer::Outcome;
-use crate::signin::Claim;
+use sign_in::Claim;
 
 /// LOGIN.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,13 +1,12 @@
 //! Sessions over a real socket as far as they go without a mailbox; what needs one is tested through the whole system.
 
 use super::*;
-use crate::health::pinned;
 use crate::server::Settings;
 use crate::session::transport::Transport;
-use crate::signin::SignIn;
 use daemon::config::PlaintextSignIn;
 use directory::DirectoryClient;
 use node_client::NodeClient;
+use sign_in::SignIn;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,7 +35,7 @@ impl Server {
         std::fs::write(files.path().join("cert"), made.cert.pem()).unwrap();
         std::fs::write(files.path().join("key"), made.signing_key.serialize_pem()).unwrap();
         let tls = daemon::tls::public_server(&files.path().join("cert"), &files.path().join("key")).unwrap();
-        let client = Arc::new(pinned::client(&files.path().join("cert")).unwrap());
+        let client = Arc::new(daemon::tls::pinned(&files.path().join("cert")).unwrap());
         let directory = DirectoryClient::connect("127.0.0.1:1", Arc::clone(&client)).unwrap();
         let nodes = NodeClient::new(directory.clone(), client, "test");
         let settings = Settings { plaintext_sign_in, idle: Duration::from_secs(1800), message_bytes_max: 1_000_000 };
@@ -165,7 +164,7 @@ async fn what_came_in_the_clear_is_not_read_inside_tls() {
     let server = Server::new(PlaintextSignIn::Never);
     let mut client = server.connect().await;
     assert_eq!(client.ask("a STARTTLS\r\nb CAPABILITY\r\n", "a ").await, "a OK Begin\r\n");
-    let tls = Arc::new(pinned::client(&server.files.path().join("cert")).unwrap());
+    let tls = Arc::new(daemon::tls::pinned(&server.files.path().join("cert")).unwrap());
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TlsConnector::from(tls).connect(name, client.0.into_inner()).await.unwrap();
     let mut client = Client(BufReader::new(stream));

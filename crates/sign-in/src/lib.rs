@@ -1,16 +1,17 @@
-//! Signing in: a name and a password become a session at the mailbox's primary. Opening the wrapped mailbox key is the
-//! password check; the password goes no further than this process.
+//! Signing in, for every front-end that people sign in at: a name and a password become a session at the mailbox's primary.
+//! Opening the wrapped mailbox key is the password check; the password goes no further than this process. Knows no protocol.
 //!
 //! Invariants: an unknown name costs what a wrong password costs, and hears the same; at most so many key derivations run at
 //! once, and at most so many wait; what is remembered of sources is bounded.
 
+pub mod limits;
+pub mod plain;
 mod throttle;
 
-use crate::limits::SIGN_INS_WAITING_MAX;
-use crate::session::answer::{Answer, failure};
 use directory::DirectoryClient;
+use limits::SIGN_INS_WAITING_MAX;
 use model::{Address, CredentialId, MailboxId};
-use node_client::{ClientError, NodeClient, Opening};
+use node_client::{ClientError, NodeClient, Opening, Session};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,11 +19,11 @@ use std::time::Instant;
 use throttle::{Throttle, Verdict};
 use tokio::sync::Semaphore;
 use vault::{MailboxKey, Password, VaultError, credential};
-use wire::directory::CredentialsReply;
+use wire::directory::{Alias, CredentialsReply};
 use zeroize::Zeroizing;
 
 /// Counter: sign-ins, by how they ended.
-pub const SIGN_INS: &str = "brevdue_imap_sign_ins_total";
+pub const SIGN_INS: &str = "brevdue_sign_ins_total";
 
 /// Who somebody says to be, with what proves it.
 pub struct Claim {
@@ -32,7 +33,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// From the octets of a LOGIN or AUTHENTICATE. What is no UTF-8 can be nobody's name or password, and fails as such.
+    /// From the octets of a command. What is no UTF-8 can be nobody's name or password, and fails as such.
     pub fn new(name: &[u8], password: Vec<u8>) -> Self {
         let address = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
         let password = Zeroizing::new(password);
@@ -55,8 +56,8 @@ pub enum Denied {
     Busy,
     /// The directory cannot be reached, or failed.
     Unavailable,
-    /// The mailbox cannot be opened; what to answer.
-    Mailbox(Box<Answer>),
+    /// The mailbox cannot be opened.
+    Mailbox(ClientError),
 }
 
 /// The way in.
@@ -80,19 +81,31 @@ impl SignIn {
         }
     }
 
-    /// Signs somebody in who comes from this source. A failure is answered only after the delay that the source has earned.
+    /// Signs somebody in who comes from this source, and opens their mailbox. A failure is answered only after the delay that
+    /// the source has earned.
     ///
     /// # Errors
     /// [`Denied`]
-    pub async fn sign_in(&self, claim: Claim, source: IpAddr) -> Result<node_client::Session, Denied> {
+    pub async fn sign_in(&self, claim: Claim, source: IpAddr) -> Result<Session, Denied> {
+        let proven = self.prove(claim, source).await?;
+        let opened = self.open(proven).await;
+        count(opened.as_ref().err());
+        opened
+    }
+
+    /// Checks who somebody is, without opening anything. A failure is answered as late as by [`SignIn::sign_in`].
+    ///
+    /// # Errors
+    /// [`Denied`], but for [`Denied::Mailbox`].
+    pub async fn prove(&self, claim: Claim, source: IpAddr) -> Result<Proven, Denied> {
         if self.throttle.verdict(source, Instant::now()) == Verdict::Blocked {
-            return Err(counted(Denied::Blocked));
+            count(Some(&Denied::Blocked));
+            return Err(Denied::Blocked);
         }
-        let denied = match self.open(claim).await {
-            Ok(session) => {
+        let denied = match self.unlock(claim).await {
+            Ok(proven) => {
                 self.throttle.succeeded(source);
-                metrics::counter!(SIGN_INS, "result" => "ok").increment(1);
-                return Ok(session);
+                return Ok(proven);
             }
             Err(denied) => denied,
         };
@@ -100,10 +113,30 @@ impl SignIn {
             let delay = self.throttle.failed(source, Instant::now());
             tokio::time::sleep(delay).await;
         }
-        Err(counted(denied))
+        count(Some(&denied));
+        Err(denied)
     }
 
-    async fn open(&self, claim: Claim) -> Result<node_client::Session, Denied> {
+    /// Opens the mailbox of somebody who has proven to own it.
+    ///
+    /// # Errors
+    /// [`Denied::Mailbox`]
+    pub async fn open(&self, proven: Proven) -> Result<Session, Denied> {
+        let Proven { mailbox, key, alias, wrapped_sealing_key, .. } = proven;
+        let opening = Opening {
+            mailbox,
+            placement: alias.placement.unwrap_or_default(),
+            key,
+            wrapped_sealing_key,
+            birth: !alias.born,
+        };
+        self.nodes.open(opening).await.map_err(|error| {
+            tracing::warn!(%mailbox, %error, "the mailbox cannot be opened");
+            Denied::Mailbox(error)
+        })
+    }
+
+    async fn unlock(&self, claim: Claim) -> Result<Proven, Denied> {
         let Claim { address, password } = claim;
         let known = match &address {
             Some(address) => self.directory.credentials(address).await.map_err(|error| {
@@ -119,44 +152,22 @@ impl SignIn {
             self.derive(move || credential::unlock_nobody(&password)).await?;
             return Err(Denied::Wrong);
         };
-        let Known { mailbox, wrapped, reply } = known;
+        let Known { mailbox, wrapped, alias, wrapped_sealing_key } = known;
         let unlocked = self.derive(move || credential::unlock(&password, &mailbox, &wrapped)).await?;
-        let key = match unlocked {
+        match unlocked {
             Ok((credential, key)) => {
                 tracing::debug!(%mailbox, %credential, "signed in");
-                key
+                if alias.disabled {
+                    return Err(Denied::Disabled);
+                }
+                Ok(Proven { mailbox, credential, key, alias, wrapped_sealing_key })
             }
-            Err(VaultError::WrongPassword) => return Err(Denied::Wrong),
+            Err(VaultError::WrongPassword) => Err(Denied::Wrong),
             Err(error) => {
                 tracing::error!(%mailbox, %error, "the credentials cannot be read");
-                return Err(Denied::Unavailable);
+                Err(Denied::Unavailable)
             }
-        };
-        self.attach(mailbox, key, reply).await
-    }
-
-    async fn attach(
-        &self,
-        mailbox: MailboxId,
-        key: MailboxKey,
-        reply: CredentialsReply,
-    ) -> Result<node_client::Session, Denied> {
-        let alias = reply.alias.unwrap_or_default();
-        if alias.disabled {
-            return Err(Denied::Disabled);
         }
-        let opening = Opening {
-            mailbox,
-            placement: alias.placement.unwrap_or_default(),
-            key,
-            wrapped_sealing_key: reply.wrapped_sealing_key.to_vec(),
-            birth: !alias.born,
-        };
-        let session = self.nodes.open(opening).await.map_err(|error| {
-            tracing::warn!(%mailbox, %error, "the mailbox cannot be opened");
-            Denied::Mailbox(Box::new(opening_failed(&error)))
-        })?;
-        Ok(session)
     }
 
     /// Runs a key derivation on a blocking thread, in its turn.
@@ -172,19 +183,33 @@ impl SignIn {
     }
 }
 
+/// Somebody who has proven who they are.
+pub struct Proven {
+    /// Their mailbox.
+    pub mailbox: MailboxId,
+    /// With which of their credentials.
+    pub credential: CredentialId,
+    /// The alias as the directory has it.
+    pub alias: Alias,
+    key: MailboxKey,
+    wrapped_sealing_key: Vec<u8>,
+}
+
 /// An alias as it is needed here.
 struct Known {
     mailbox: MailboxId,
     wrapped: Vec<(CredentialId, Vec<u8>)>,
-    reply: CredentialsReply,
+    alias: Alias,
+    wrapped_sealing_key: Vec<u8>,
 }
 
 impl Known {
     fn new(reply: CredentialsReply) -> Option<Self> {
-        let mailbox = reply.alias.as_ref()?.mailbox_id.parse().ok()?;
+        let alias = reply.alias?;
+        let mailbox = alias.mailbox_id.parse().ok()?;
         let credentials = reply.credentials.iter();
         let wrapped = credentials.filter_map(|row| Some((row.id.parse().ok()?, row.wrapped_key.to_vec()))).collect();
-        Some(Self { mailbox, wrapped, reply })
+        Some(Self { mailbox, wrapped, alias, wrapped_sealing_key: reply.wrapped_sealing_key.to_vec() })
     }
 }
 
@@ -204,24 +229,15 @@ impl Drop for Place<'_> {
     }
 }
 
-fn opening_failed(error: &ClientError) -> Answer {
-    match error {
-        ClientError::Failure(..) => failure(error),
-        ClientError::Unavailable | ClientError::Interrupted | ClientError::Protocol(_) => {
-            Answer::refused("UNAVAILABLE", "The mailbox cannot be reached at the moment, try again")
-        }
-    }
-}
-
-fn counted(denied: Denied) -> Denied {
+fn count(denied: Option<&Denied>) {
     let result = match denied {
-        Denied::Wrong => "wrong",
-        Denied::Blocked => "blocked",
-        Denied::Disabled => "disabled",
-        Denied::Busy => "busy",
-        Denied::Unavailable => "unavailable",
-        Denied::Mailbox(_) => "mailbox",
+        None => "ok",
+        Some(Denied::Wrong) => "wrong",
+        Some(Denied::Blocked) => "blocked",
+        Some(Denied::Disabled) => "disabled",
+        Some(Denied::Busy) => "busy",
+        Some(Denied::Unavailable) => "unavailable",
+        Some(Denied::Mailbox(_)) => "mailbox",
     };
     metrics::counter!(SIGN_INS, "result" => result).increment(1);
-    denied
 }

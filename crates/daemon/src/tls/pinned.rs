@@ -1,22 +1,21 @@
 //! TLS to ourselves: exactly the certificate that we were given is trusted, whoever signed it and for whatever name.
 
+use crate::tls::{TlsError, load_chain};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme, version};
 use std::path::Path;
 use std::sync::Arc;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme, version};
 
-/// A client that trusts the first certificate of this PEM file.
-pub(crate) fn client(cert: &Path) -> Result<ClientConfig, String> {
-    let certificate =
-        CertificateDer::from_pem_file(cert).map_err(|error| format!("the public certificate: {error}"))?;
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(Pinned { certificate, provider: Arc::clone(&provider) });
+/// A client that trusts the first certificate of this PEM file, and nothing else.
+pub fn pinned(cert: &Path) -> Result<ClientConfig, TlsError> {
+    let mut chain = load_chain(cert)?;
+    let provider = Arc::new(super::public_provider());
+    let verifier = Arc::new(Pinned { certificate: chain.swap_remove(0), provider: Arc::clone(&provider) });
     let client = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13])
-        .map_err(|error| error.to_string())?
+        .map_err(|problem| TlsError::Pair { cert: cert.into(), key: cert.into(), problem })?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
