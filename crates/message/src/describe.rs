@@ -99,6 +99,11 @@ impl<'a> MimeFields<'a> {
     }
 }
 
+/// Whether the description of a part is made of fields of this name.
+pub(crate) fn names(name: &[u8]) -> bool {
+    MimeFields::default().slot(name).is_some()
+}
+
 impl Describer {
     /// Whether there is room for one more part.
     pub(crate) fn has_room(&self) -> bool {

@@ -66,6 +66,12 @@ impl<'a> Head<'a> {
     }
 }
 
+/// Whether the envelope or a search column is made of fields of this name.
+pub(crate) fn names(name: &[u8]) -> bool {
+    let mut head = Head::default();
+    head.addresses(name).is_some() || head.text(name).is_some()
+}
+
 /// Writes the envelope. Absent fields are NIL, empty ones of text are empty strings, and sender and reply-to are from
 /// where they are absent or empty.
 pub(crate) fn write(out: &mut Vec<u8>, head: &Head<'_>, limits: EnvelopeLimits) {

@@ -91,6 +91,25 @@ pub fn select_fields(header: &[u8], names: &[&str], not: bool) -> Vec<u8> {
     out
 }
 
+/// The header block with another value in the first field of this name; the line end of the field stays.
+pub(crate) fn with_value(header: &[u8], name: &str, value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(header.len() + value.len());
+    let mut fields = Fields::new(header);
+    for field in fields.by_ref() {
+        if !field.is(name) {
+            out.extend_from_slice(field.raw);
+            continue;
+        }
+        let (before, old) = lex::split(field.raw, field.raw.len() - field.value.len());
+        out.extend_from_slice(before);
+        out.extend_from_slice(value);
+        out.extend_from_slice(if old.ends_with(b"\r\n") { b"\r\n" } else { b"\n" });
+        break;
+    }
+    out.extend_from_slice(fields.rest);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +122,16 @@ mod tests {
         assert_eq!(select_fields(HEADER, &["Subject"], true), b"From x\r\nTO: c\r\n\r\n");
         assert_eq!(select_fields(HEADER, &["cc"], false), b"\r\n");
         assert_eq!(select_fields(b"To: a\n\nx", &["to"], false), b"To: a\n\n");
+    }
+
+    #[test]
+    fn the_first_field_of_a_name_gets_another_value() {
+        assert_eq!(
+            with_value(HEADER, "subject", b" x"),
+            b"From x\r\nSubject : x\r\nTO: c\r\nsubject:d\r\n\r\nbody: no\r\n"
+        );
+        assert_eq!(with_value(b"A: b\nTo: c\n\n", "to", b" d"), b"A: b\nTo: d\n\n");
+        assert_eq!(with_value(HEADER, "cc", b" x"), HEADER);
     }
 
     #[test]

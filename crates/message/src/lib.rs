@@ -1,7 +1,7 @@
 //! RFC 5322 and MIME: structure, envelope, sections, trace fields and searchable text; pure.
 //!
-//! A message is never changed here and never held: [`Scanner`] reads it in pieces of any size and keeps octet ranges
-//! into it. What is described of a message is bounded (see [`limits`]); a message that is over a limit is still kept
+//! A message is never held here: [`Scanner`] reads it in pieces of any size and keeps octet ranges into it. It is never
+//! changed either, but by [`Recoder`] for a client that sends what no client could be sent. What is described of a message is bounded (see [`limits`]); a message that is over a limit is still kept
 //! whole by others, only the part over the limit is described as one opaque leaf.
 
 mod address;
@@ -17,6 +17,7 @@ mod lex;
 pub mod limits;
 mod parameter;
 mod preview;
+mod recode;
 mod scanned;
 mod scanner;
 mod stored;
@@ -29,6 +30,7 @@ pub mod trace;
 pub use decode::Decoder;
 pub use field::select_fields;
 pub use preview::{PREVIEW_CHARS_MAX, PREVIEW_SOURCE_BYTES, preview};
+pub use recode::Recoder;
 pub use scanned::Scanned;
 pub use scanner::Scanner;
 pub use stored::StoredError;

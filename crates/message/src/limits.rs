@@ -6,6 +6,9 @@
 
 /// Octets of the header of a part below the top that are looked at: fifty times what mail in the wild has.
 pub const PART_HEADER_BYTES_MAX: usize = 48 * 1024;
+/// Octets of the fields that are put in front of a message: trace, authentication results and an ARC set take some 4 KiB; the
+/// results of a message with dozens of signatures several times that.
+pub const PREFIX_BYTES_MAX: usize = 64 * 1024;
 /// Octets of a line that can be a delimiter, with its line end (RFC 5322 §2.1.1: 998 and CRLF).
 pub const DELIMITER_LINE_BYTES_MAX: usize = 1000;
 /// Octets of a boundary. RFC 2046 §5.1.1 has 70; some senders exceed it.

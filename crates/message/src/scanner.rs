@@ -11,7 +11,7 @@ use crate::describe::{Context, Describer};
 use crate::envelope::{self, Head};
 use crate::limits::{self, DELIMITER_LINE_BYTES_MAX, PART_HEADER_BYTES_MAX};
 use crate::scanned::Scanned;
-use crate::structure::{Kind, Leaf, Part, Structure, TextKind};
+use crate::structure::{Encoding, Kind, Leaf, Part, Structure, TextKind};
 use crate::summary::Summary;
 use memchr::{memchr, memchr_iter};
 use model::limits::{HEADER_BYTES_MAX, MIME_DEPTH_MAX};
@@ -51,6 +51,17 @@ struct Mark {
     offset: u64,
     /// Line feeds before it.
     newlines: u64,
+}
+
+/// Where the next octet is, as far as whole lines have decided it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Inside {
+    /// The innermost part.
+    part: usize,
+    /// In that part's header block.
+    pub(crate) header: bool,
+    /// In that part's body, which is a leaf labelled `binary`.
+    pub(crate) binary: bool,
 }
 
 /// Reads a message in pieces and describes it.
@@ -139,8 +150,27 @@ impl Scanner {
         Scanned::new(structure, self.describer, self.envelope, self.summary)
     }
 
+    /// Where the next octet is.
+    pub(crate) fn inside(&self) -> Inside {
+        let part = self.open.last().map_or(0, |open| open.part);
+        let header = self.place == Place::Header;
+        let kind = self.parts.get(part).map(|part| &part.kind);
+        let binary = matches!(kind, Some(Kind::Leaf(leaf)) if leaf.encoding == Encoding::Binary);
+        Inside { part, header, binary: binary && !header }
+    }
+
+    /// Octets of the current header block that are looked at.
+    pub(crate) fn header_bytes_max(&self) -> usize {
+        self.header_bytes_max
+    }
+
+    /// Whether this line, with or without its line end, is a delimiter here.
+    pub(crate) fn is_delimiter(&self, line: &[u8]) -> bool {
+        boundary::find(&self.boundaries, line).is_some()
+    }
+
     /// Whether a line that begins so may be more than content.
-    fn decides(&self, first: u8) -> bool {
+    pub(crate) fn decides(&self, first: u8) -> bool {
         match first {
             b'-' => !self.boundaries.is_empty(),
             b'\r' | b'\n' => self.place == Place::Header,

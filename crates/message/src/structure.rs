@@ -122,6 +122,26 @@ impl Structure {
         &self.parts
     }
 
+    /// The structure of the same message with so many octets of fields in front of it
+    /// ([`Prefix`](crate::trace::Prefix)): they belong to the top header, and all else is that much further on.
+    #[must_use]
+    pub fn behind(mut self, prefix: u64) -> Self {
+        let shift = |range: &mut Range<u64>| *range = range.start + prefix..range.end + prefix;
+        self.size += prefix;
+        for part in &mut self.parts {
+            shift(&mut part.header);
+            shift(&mut part.body);
+            if let Some(embedded) = &mut part.embedded {
+                shift(&mut embedded.header);
+                shift(&mut embedded.text);
+            }
+        }
+        if let Some(top) = self.parts.first_mut() {
+            top.header.start = 0;
+        }
+        self
+    }
+
     /// The part of this number. The empty number is the message itself; `1` of a message without parts is its body.
     pub fn section(&self, part: &[u32]) -> Option<&Part> {
         let Some((first, rest)) = part.split_first() else { return self.parts.first() };

@@ -1,5 +1,9 @@
 //! Trace fields (RFC 5321 §4.4): Return-Path and Received as text, and the count of Received fields against loops.
 
+mod prefix;
+
+pub use prefix::{Prefix, PrefixError};
+
 use jiff::Timestamp;
 use memchr::memchr;
 use std::fmt::Write as _;

@@ -17,6 +17,8 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         "Content-Type: text/html; charset=\"x\"; name*0=y",
         "Content-Type: a/b;",
         "Content-Transfer-Encoding: base64",
+        "Content-Transfer-Encoding: binary",
+        "Content-Transfer-Encoding: (\r\n) BINARY (",
         "Content-Disposition: attachment; filename=\"\\\"",
         "Content-Language: da, en",
         " folded",

@@ -1,7 +1,7 @@
 //! What holds for every scan of every message, whatever is in it.
 
 use super::{everything, grammar, scan, scan_pieces};
-use message::{Kind, Part, Scanned, Section, Structure};
+use message::{Decoder, Encoding, Kind, Leaf, Part, Recoder, Scanned, Section, Structure};
 use model::limits::{MIME_DEPTH_MAX, MIME_PARTS_MAX};
 use std::ops::Range;
 
@@ -13,6 +13,15 @@ pub fn check(message: &[u8], cuts: &[usize]) -> Scanned {
     let scanned = scan(message);
     check_structure(scanned.structure(), message);
     check_answers(&scanned);
+    let pieces = pieces(message, cuts);
+    assert_eq!(everything(&scan_pieces(pieces.iter().copied())), everything(&scanned), "pieces make a difference");
+    let recoded = recode([message]);
+    assert!(recode(pieces) == recoded, "pieces make a difference to what is encoded anew");
+    check_recoded(scanned.structure(), message, &recoded);
+    scanned
+}
+
+fn pieces<'a>(message: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     let mut rest = message;
     let mut pieces = Vec::new();
     for cut in cuts.iter().cycle().take(message.len()).filter(|cut| **cut > 0) {
@@ -24,8 +33,43 @@ pub fn check(message: &[u8], cuts: &[usize]) -> Scanned {
         }
     }
     pieces.push(rest);
-    assert_eq!(everything(&scan_pieces(pieces)), everything(&scanned), "pieces make a difference");
-    scanned
+    pieces
+}
+
+fn recode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let (mut recoder, mut out) = (Recoder::new(), Vec::new());
+    pieces.into_iter().for_each(|piece| recoder.push(piece, &mut out));
+    recoder.finish(&mut out);
+    out
+}
+
+/// The same parts; those that were `binary` hold the same octets in base64, all others are as they were.
+fn check_recoded(structure: &Structure, message: &[u8], recoded: &[u8]) {
+    let anew = scan(recoded);
+    let anew = anew.structure().parts();
+    assert_eq!(structure.parts().len(), anew.len(), "{}", recoded.escape_ascii());
+    let of = |octets: &[u8], part: &Part| octets[part.body.start as usize..part.body.end as usize].to_vec();
+    for (part, anew) in structure.parts().iter().zip(anew) {
+        let (before, after) = (of(message, part), of(recoded, anew));
+        match (&part.kind, &anew.kind) {
+            (Kind::Leaf(old), Kind::Leaf(new)) if old.encoding == Encoding::Binary && new != old => {
+                assert_eq!(*new, Leaf { encoding: Encoding::Base64, ..old.clone() });
+                let (mut decoder, mut decoded) = (Decoder::new(Encoding::Base64).unwrap(), Vec::new());
+                decoder.push(&after, &mut decoded);
+                assert_eq!(decoded, before);
+            }
+            (Kind::Leaf(old), new) => {
+                assert_eq!(Kind::Leaf(old.clone()), *new);
+                assert!(old.encoding != Encoding::Binary || before.is_empty());
+                assert_eq!(after, before);
+            }
+            (Kind::Multipart | Kind::Message, new) => assert_eq!(part.kind, *new),
+        }
+    }
+    if !structure.parts().iter().any(|part| matches!(&part.kind, Kind::Leaf(leaf) if leaf.encoding == Encoding::Binary))
+    {
+        assert!(message == recoded, "nothing was binary");
+    }
 }
 
 /// Parts nest, lie behind each other, cover the message, and survive being stored.
