@@ -28,6 +28,8 @@ fn entity() -> impl Strategy<Value = Entity> {
     leaf.prop_recursive(4, 24, 4, |inner| {
         let subtype = prop::sample::select(vec!["mixed", "alternative", "related"]);
         let children = prop::collection::vec(inner.clone(), 1..4);
+        // mail-parser 0.11.9 fails an assertion of its own where a message is all that a message in a multipart holds.
+        let inner = inner.prop_filter("no message in a message", |inner| !matches!(inner, Entity::Message { .. }));
         prop_oneof![
             3 => (subtype, children).prop_map(|(subtype, children)| Entity::Multipart { subtype, children }),
             1 => ("[a-z]{1,10}", inner).prop_map(|(subject, inner)| Entity::Message { subject, inner: Box::new(inner) }),
