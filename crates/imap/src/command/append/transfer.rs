@@ -1,7 +1,8 @@
 //! Takes the messages of an APPEND or REPLACE from the client, and from where its URLs say, to the node.
 //!
 //! Invariants: a message is never held here, only a piece of it. The node is told that everything is whole only after the
-//! rest of the command has been read and is well formed; until then it stores nothing.
+//! rest of the command has been read and is well formed; until then it stores nothing. No NUL reaches the node: it could not
+//! be sent back in a literal (RFC 3501 §9: CHAR8 = %x01-ff).
 
 use super::grammar::{self, Chunk, Ending, Event, Options, Place};
 use super::{Append, url};
@@ -11,6 +12,7 @@ use crate::limits::{LITERAL_BYTES_MAX, READ_STALL, UPLOAD_PIECE_BYTES};
 use crate::session::Session;
 use crate::session::answer::{Answer, Code, End, Outcome, Stop, failure_of_target, untagged_ok};
 use bytes::Bytes;
+use message::Recoder;
 use model::limits::APPEND_MESSAGES_MAX;
 use model::{FolderName, Uid, UidSet};
 use node_client::{ClientError, Upload};
@@ -30,12 +32,17 @@ pub(super) async fn run(append: Append, session: &mut Session, announced: Option
         (head.replaced_folder, head.replaced_uid) = (folder, uid.get());
     }
     let one = replaces.is_some();
-    let mut transfer = Transfer { head, upload: None, messages: 0, octets: 0 };
+    let bytes_max = session.shared.settings.message_bytes_max;
+    let mut transfer = Transfer { head, upload: None, messages: 0, bytes_max, octets: 0, recoder: None };
     let (mut chunk, mut announced) = (first, announced);
     loop {
         for event in chunk.events {
             match event {
-                Event::Message(options) => transfer.begin(session, options, announced).await?,
+                Event::Message(options) => {
+                    // RFC 3516 §4.4: parts of a literal8 may get another encoding; any piece of CATENATE can be one.
+                    let recodes = !matches!(chunk.ending, Ending::Octets { binary: false }) || !options.whole;
+                    transfer.begin(session, options, announced, recodes).await?;
+                }
                 Event::Url(url) => match transfer.url(session, &url).await {
                     // That there is no such folder is the first thing to know (RFC 4469 §3).
                     Err(stop @ Stop::Answer(_)) => return Err(target_first(session, &to, stop).await),
@@ -44,7 +51,7 @@ pub(super) async fn run(append: Append, session: &mut Session, announced: Option
             }
         }
         match (chunk.ending, announced) {
-            (Ending::Octets { binary }, Some(announced)) => transfer.literal(session, announced, binary).await?,
+            (Ending::Octets { .. }, Some(announced)) => transfer.literal(session, announced).await?,
             (Ending::Command | Ending::Text, _) | (Ending::Octets { .. }, None) => break,
         }
         (chunk, announced) = next_chunk(session, chunk.next, one).await?;
@@ -68,8 +75,12 @@ struct Transfer {
     /// Set when the first message has begun.
     upload: Option<Upload>,
     messages: usize,
+    /// Octets that one message may have.
+    bytes_max: u64,
     /// Octets of the message at hand.
     octets: u64,
+    /// What encodes the message's binary parts anew.
+    recoder: Option<Recoder>,
 }
 
 impl Transfer {
@@ -79,6 +90,7 @@ impl Transfer {
         session: &mut Session,
         options: Options,
         announced: Option<Announced>,
+        recodes: bool,
     ) -> Result<(), Stop> {
         if options.flags.overlong {
             let text = format!("A keyword has {} octets at most", model::limits::KEYWORD_BYTES_MAX);
@@ -94,19 +106,17 @@ impl Transfer {
             keywords: keyword_texts(&options.flags.keywords),
             // On the wire 0 means now, so the epoch itself is off by the least there is.
             internal_date_ms: options.internal_date_ms.map_or(0, |ms| if ms == 0 { 1 } else { ms }),
-            size: octets.unwrap_or_default(),
+            size: octets.filter(|_| !recodes).unwrap_or_default(),
         };
-        self.make_room(session, message.size)?;
         self.messages += 1;
         if self.messages > APPEND_MESSAGES_MAX {
             let text = format!("One APPEND takes {APPEND_MESSAGES_MAX} messages at most");
             return Err(Answer::refused("LIMIT", text).into());
         }
+        self.end_message().await?;
+        self.octets = 0;
+        self.recoder = recodes.then(Recoder::new);
         if let Some(upload) = &mut self.upload {
-            if self.octets == 0 {
-                return Err(empty().into());
-            }
-            self.octets = 0;
             return Ok(upload.next(message).await.map_err(|error| failure_of_target(&error))?);
         }
         let NextMessage { flags, keywords, internal_date_ms, size } = message;
@@ -117,24 +127,47 @@ impl Transfer {
         Ok(())
     }
 
+    /// The message at hand, if there is one, is whole.
+    async fn end_message(&mut self) -> Result<(), Stop> {
+        if let Some(recoder) = self.recoder.take() {
+            let mut rest = Vec::new();
+            recoder.finish(&mut rest);
+            self.send(rest.into()).await?;
+        }
+        if self.upload.is_some() && self.octets == 0 { Err(empty().into()) } else { Ok(()) }
+    }
+
     /// Whether so many more octets fit the message at hand.
-    fn make_room(&self, session: &Session, octets: u64) -> Result<(), Stop> {
-        let bytes_max = session.shared.settings.message_bytes_max;
-        if self.octets.saturating_add(octets) <= bytes_max {
+    fn make_room(&self, octets: u64) -> Result<(), Stop> {
+        if self.octets.saturating_add(octets) <= self.bytes_max {
             return Ok(());
         }
-        Err(Answer::refused("TOOBIG", format!("A message has {bytes_max} octets at most")).into())
+        Err(Answer::refused("TOOBIG", format!("A message has {} octets at most", self.bytes_max)).into())
+    }
+
+    /// Takes the next octets of the message at hand.
+    async fn take(&mut self, piece: Bytes) -> Result<(), Stop> {
+        let Some(recoder) = &mut self.recoder else { return self.send(piece).await };
+        let mut out = Vec::with_capacity(piece.len());
+        recoder.push(&piece, &mut out);
+        self.send(out.into()).await
     }
 
     async fn send(&mut self, piece: Bytes) -> Result<(), Stop> {
+        if memchr::memchr(0, &piece).is_some() {
+            // RFC 3516 §4.4 for a literal8; another literal has no NUL (RFC 3501 §9).
+            let code = if self.recoder.is_some() { "UNKNOWN-CTE" } else { "CANNOT" };
+            return Err(Answer::refused(code, "NUL octets are stored where a part is labelled binary").into());
+        }
+        self.make_room(piece.len() as u64)?;
         self.octets += piece.len() as u64;
         let Some(upload) = &mut self.upload else { return Err(End::Broken.into()) };
         Ok(upload.send(piece).await.map_err(|error| failure_of_target(&error))?)
     }
 
     /// Octets that the client sends.
-    async fn literal(&mut self, session: &mut Session, announced: Announced, binary: bool) -> Result<(), Stop> {
-        self.make_room(session, announced.octets)?;
+    async fn literal(&mut self, session: &mut Session, announced: Announced) -> Result<(), Stop> {
+        self.make_room(announced.octets)?;
         let connection = &mut session.connection;
         connection.input.stream();
         if announced.waits {
@@ -147,10 +180,7 @@ impl Transfer {
                 stalled(connection.read_much()).await?;
                 continue;
             }
-            if memchr::memchr(0, &piece).is_some() {
-                return Err(nul(binary).into());
-            }
-            self.send(piece).await?;
+            self.take(piece).await?;
         }
         Ok(())
     }
@@ -159,7 +189,6 @@ impl Transfer {
     async fn url(&mut self, session: &mut Session, text: &[u8]) -> Result<(), Stop> {
         let bad = |why: &'static str| Stop::from(Answer::no(why).with(Code::BadUrl(text.into())));
         let url = url::parse(text).ok_or_else(|| bad("That is no URL of a message in this mailbox"))?;
-        let message_bytes_max = session.shared.settings.message_bytes_max;
         let account = session.account()?;
         let (folder, uid_validity) = match (&url.folder, &account.view) {
             (Some(name), _) => {
@@ -190,19 +219,17 @@ impl Transfer {
                     return Err(bad("The message has no such part"));
                 }
                 found = true;
-                if self.octets.saturating_add(piece.total.max(piece.data.len() as u64)) > message_bytes_max {
-                    let text = format!("A message has {message_bytes_max} octets at most");
-                    return Err(Answer::refused("TOOBIG", text).into());
-                }
-                self.send(piece.data).await?;
+                self.make_room(piece.total.max(piece.data.len() as u64))?;
+                self.take(piece.data).await?;
             }
         }
         if found { Ok(()) } else { Err(bad("There is no such message")) }
     }
 
     /// Everything is there.
-    async fn finish(self) -> Result<Appended, Stop> {
-        let Some(upload) = self.upload.filter(|_| self.octets > 0) else { return Err(empty().into()) };
+    async fn finish(mut self) -> Result<Appended, Stop> {
+        self.end_message().await?;
+        let Some(upload) = self.upload else { return Err(empty().into()) };
         Ok(upload.finish().await.map_err(|error| failure_of_target(&error))?)
     }
 }
@@ -244,14 +271,6 @@ async fn stalled(read: impl Future<Output = Result<(), End>>) -> Result<(), End>
 
 fn empty() -> Answer {
     Answer::no("An empty message is not stored")
-}
-
-/// What could never be sent back in a literal (RFC 3501 §9: CHAR8 = %x01-ff), and never unchanged at all: a message is kept
-/// as it came, and is not encoded anew.
-fn nul(binary: bool) -> Answer {
-    // RFC 3516 §4.4: a server that cannot store binary content says so.
-    let code = if binary { "UNKNOWN-CTE" } else { "CANNOT" };
-    Answer::refused(code, "A message with NUL octets cannot be stored")
 }
 
 fn answer(session: &mut Session, appended: &Appended, replaced: bool) -> Answer {
