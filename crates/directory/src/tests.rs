@@ -77,6 +77,7 @@ fn new_alias(address: &str, mailbox: u8) -> proto::AddAliasRequest {
             credential(mailbox | 0x80, "recovery", proto::CredentialKind::Recovery),
         ],
         node_id: String::new(),
+        targets: Vec::new(),
     }
 }
 

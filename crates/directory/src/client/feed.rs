@@ -69,6 +69,7 @@ fn apply(cache: &Cache, change: Change) {
         Some(Subject::Domain(name)) => cache.forget_domain(&name),
         Some(Subject::Node(_)) => cache.forget_nodes(),
         Some(Subject::Everything(_)) => cache.forget_everything(),
-        None => {}
+        // Nothing of these is cached.
+        Some(Subject::Webhook(_) | Subject::SrsSecrets(_)) | None => {}
     }
 }
