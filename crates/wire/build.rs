@@ -6,13 +6,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 fn main() -> Result<(), Box<dyn Error>> {
     let proto = PathBuf::from("../../proto");
     println!("cargo:rerun-if-changed={}", proto.display());
-    let descriptors = protox::compile(["session.proto", "node.proto", "directory.proto"], [&proto])?;
+    let descriptors = protox::compile(["session.proto", "node.proto", "directory.proto", "queue.proto"], [&proto])?;
     let path = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin");
     fs::write(&path, descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .file_descriptor_set_path(path)
         .skip_protoc_run()
         .bytes(".")
-        .compile_protos(&["session.proto", "node.proto", "directory.proto"], &["../../proto"])?;
+        .compile_protos(&["session.proto", "node.proto", "directory.proto", "queue.proto"], &["../../proto"])?;
     Ok(())
 }

@@ -13,6 +13,28 @@ pub enum Verb {
     DeliveryStatus,
     /// Node: the check that does real work.
     Check,
+    /// Queue: one message for other hosts.
+    Enqueue,
+    /// Queue: whether a message was taken.
+    EnqueueStatus,
+    /// Queue: due recipients for a worker.
+    Lease,
+    /// Queue: the message of a leased entry.
+    ReadEntry,
+    /// Queue: leases go on.
+    Renew,
+    /// Queue: what became of leased recipients.
+    Settle,
+    /// Queue: a destination is left alone.
+    Pause,
+    /// Queue: lists destinations.
+    ListDestinations,
+    /// Queue: lists entries.
+    ListEntries,
+    /// Queue: one entry.
+    ShowEntry,
+    /// Queue: retries, holds, releases or drops.
+    ChangeEntries,
     /// Directory: an address to its alias.
     Resolve,
     /// Directory: an alias with its wrapped keys.
@@ -41,11 +63,22 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 27] = [
         Self::Session,
         Self::Deliver,
         Self::DeliveryStatus,
         Self::Check,
+        Self::Enqueue,
+        Self::EnqueueStatus,
+        Self::Lease,
+        Self::ReadEntry,
+        Self::Renew,
+        Self::Settle,
+        Self::Pause,
+        Self::ListDestinations,
+        Self::ListEntries,
+        Self::ShowEntry,
+        Self::ChangeEntries,
         Self::Resolve,
         Self::Credentials,
         Self::Watch,
@@ -67,6 +100,17 @@ impl Verb {
             Self::Deliver => "/brevdue.node.v1.Node/Deliver",
             Self::DeliveryStatus => "/brevdue.node.v1.Node/DeliveryStatus",
             Self::Check => "/brevdue.node.v1.Node/Check",
+            Self::Enqueue => "/brevdue.queue.v1.Queue/Enqueue",
+            Self::EnqueueStatus => "/brevdue.queue.v1.Queue/EnqueueStatus",
+            Self::Lease => "/brevdue.queue.v1.Queue/Lease",
+            Self::ReadEntry => "/brevdue.queue.v1.Queue/Read",
+            Self::Renew => "/brevdue.queue.v1.Queue/Renew",
+            Self::Settle => "/brevdue.queue.v1.Queue/Settle",
+            Self::Pause => "/brevdue.queue.v1.Queue/Pause",
+            Self::ListDestinations => "/brevdue.queue.v1.Queue/Destinations",
+            Self::ListEntries => "/brevdue.queue.v1.Queue/List",
+            Self::ShowEntry => "/brevdue.queue.v1.Queue/Show",
+            Self::ChangeEntries => "/brevdue.queue.v1.Queue/Change",
             Self::Resolve => "/brevdue.directory.v1.Directory/Resolve",
             Self::Credentials => "/brevdue.directory.v1.Directory/Credentials",
             Self::Watch => "/brevdue.directory.v1.Directory/Watch",
@@ -95,6 +139,12 @@ impl Verb {
             // The way in from the internet delivers, and can do nothing else to a mailbox.
             Self::Deliver | Self::DeliveryStatus => &[Role::Mx],
             Self::Check => &[Role::Admin],
+            // Who accepts mail puts in what goes on elsewhere; outbound adds its own reports.
+            Self::Enqueue | Self::EnqueueStatus => &[Role::Mx, Role::Submission, Role::Outbound],
+            // Queued mail is readable to whoever delivers it, and to nobody else.
+            Self::Lease | Self::ReadEntry | Self::Renew | Self::Settle | Self::Pause => &[Role::Outbound],
+            // The operator sees envelopes and replies, no content.
+            Self::ListDestinations | Self::ListEntries | Self::ShowEntry | Self::ChangeEntries => &[Role::Admin],
             Self::Resolve | Self::Watch | Self::ListNodes => {
                 &[Role::Mx, Role::Imap, Role::Pop3, Role::Submission, Role::Outbound, Role::Node, Role::Admin]
             }
@@ -131,15 +181,40 @@ mod tests {
     fn expected(role: Role) -> &'static [Verb] {
         match role {
             Role::Directory => &[],
-            Role::Mx => &[Verb::Deliver, Verb::DeliveryStatus, Verb::Resolve, Verb::Watch, Verb::ListNodes],
+            Role::Mx => &[
+                Verb::Deliver,
+                Verb::DeliveryStatus,
+                Verb::Enqueue,
+                Verb::EnqueueStatus,
+                Verb::Resolve,
+                Verb::Watch,
+                Verb::ListNodes,
+            ],
             Role::Imap | Role::Pop3 => {
                 &[Verb::Session, Verb::Resolve, Verb::Credentials, Verb::Watch, Verb::MarkBorn, Verb::ListNodes]
             }
-            Role::Submission => &[Verb::Resolve, Verb::Credentials, Verb::Watch, Verb::ListNodes],
-            Role::Outbound => &[Verb::Resolve, Verb::Watch, Verb::ListNodes],
+            Role::Submission => {
+                &[Verb::Enqueue, Verb::EnqueueStatus, Verb::Resolve, Verb::Credentials, Verb::Watch, Verb::ListNodes]
+            }
+            Role::Outbound => &[
+                Verb::Enqueue,
+                Verb::EnqueueStatus,
+                Verb::Lease,
+                Verb::ReadEntry,
+                Verb::Renew,
+                Verb::Settle,
+                Verb::Pause,
+                Verb::Resolve,
+                Verb::Watch,
+                Verb::ListNodes,
+            ],
             Role::Node => &[Verb::Resolve, Verb::Watch, Verb::MarkBorn, Verb::RegisterNode, Verb::ListNodes],
             Role::Admin => &[
                 Verb::Check,
+                Verb::ListDestinations,
+                Verb::ListEntries,
+                Verb::ShowEntry,
+                Verb::ChangeEntries,
                 Verb::Resolve,
                 Verb::Credentials,
                 Verb::Watch,
@@ -169,6 +244,7 @@ mod tests {
         let mut methods = vec!["session".to_owned()];
         for (package, proto) in [
             ("brevdue.node.v1.Node", include_str!("../../../proto/node.proto")),
+            ("brevdue.queue.v1.Queue", include_str!("../../../proto/queue.proto")),
             ("brevdue.directory.v1.Directory", include_str!("../../../proto/directory.proto")),
         ] {
             for line in proto.lines() {

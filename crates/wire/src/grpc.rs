@@ -4,10 +4,10 @@ mod client;
 mod guard;
 mod incoming;
 
-pub use client::{EndpointError, connect, directory_client, node_client};
+pub use client::{EndpointError, connect, directory_client, node_client, queue_client};
 pub use tonic::service::Routes;
 
-use crate::{directory, node};
+use crate::{directory, node, queue};
 use guard::AuthorityLayer;
 use incoming::Incoming;
 use rustls::ServerConfig;
@@ -93,6 +93,14 @@ pub fn node_routes<T: node::node_server::Node>(service: T) -> Routes {
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
     Routes::new(service)
+}
+
+/// The routes and those of the queue, with the message limits.
+pub fn with_queue<T: queue::queue_server::Queue>(routes: Routes, service: T) -> Routes {
+    let service = queue::queue_server::QueueServer::new(service)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    routes.add_service(service)
 }
 
 #[cfg(test)]

@@ -39,3 +39,13 @@ pub mod directory {
     )]
     tonic::include_proto!("brevdue.directory.v1");
 }
+/// The queue's gRPC service on the nodes (`proto/queue.proto`).
+pub mod queue {
+    #![allow(
+        missing_docs,
+        clippy::all,
+        clippy::large_futures,
+        reason = "generated from proto/, which carries the documentation"
+    )]
+    tonic::include_proto!("brevdue.queue.v1");
+}
