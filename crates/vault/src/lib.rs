@@ -9,16 +9,19 @@ mod error;
 mod hybrid;
 mod keys;
 mod locked;
+mod mac;
 mod node_key;
 mod primitives;
 pub mod sealing;
 mod secret;
+pub mod signing;
 pub mod transit;
 
 pub use digest::{Digest, digest};
 pub use error::VaultError;
 pub use keys::{FileKey, MailboxKey};
 pub use locked::memory_is_locked;
+pub use mac::{mac, same};
 pub use node_key::NodeKey;
 pub use secret::{Password, Secret32};
 
