@@ -7,6 +7,7 @@ pub mod dovecot;
 pub mod imap;
 pub mod mirror;
 pub mod smtp;
+pub mod tls;
 pub mod transcript;
 pub mod value;
 pub mod wait;

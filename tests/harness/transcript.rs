@@ -3,6 +3,7 @@
 //! ```text
 //! # a comment
 //! ! connect imap            opens connection 1 (`! connect 2 imap` a second one; also `mx`)
+//! ! starttls                TLS begins on the connection, with the system's CA
 //! ! close                   the server must close now
 //! C: a LOGIN {{user}} {{password}}
 //! S: a OK {{*}}             {{*}} is anything within the line
@@ -22,6 +23,7 @@
 //! Variables set by the runner: `user`, `password`, `user2`, `password2`, `domain`.
 
 use crate::dev::{Dev, IO_LIMIT};
+use crate::tls::Wire;
 use regex::bytes::Regex;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -30,7 +32,7 @@ use std::net::TcpStream;
 /// A transcript's run: connections by number, variables by name.
 pub struct Player<'a> {
     dev: &'a Dev,
-    connections: HashMap<u8, BufReader<TcpStream>>,
+    connections: HashMap<u8, BufReader<Wire>>,
     variables: HashMap<String, String>,
 }
 
@@ -97,7 +99,16 @@ impl<'a> Player<'a> {
             ("connect", [port]) => {
                 let stream = TcpStream::connect(("127.0.0.1", self.dev.port(port))).map_err(|e| e.to_string())?;
                 stream.set_read_timeout(Some(IO_LIMIT)).map_err(|e| e.to_string())?;
-                self.connections.insert(number, BufReader::new(stream));
+                self.connections.insert(number, BufReader::new(Wire::Plain(stream)));
+                Ok(())
+            }
+            ("starttls", []) => {
+                let plain = self.connections.remove(&number).ok_or("not connected")?;
+                if !plain.buffer().is_empty() {
+                    return Err(format!("before TLS came {:?}", lossy(plain.buffer())));
+                }
+                let tls = plain.into_inner().start_tls(&self.dev.ca())?;
+                self.connections.insert(number, BufReader::new(tls));
                 Ok(())
             }
             ("hangup", []) => self.connections.remove(&number).map(drop).ok_or_else(|| "not connected".into()),
@@ -195,7 +206,7 @@ impl<'a> Player<'a> {
         self.variables.get(name).cloned().ok_or_else(|| format!("no variable {name}"))
     }
 
-    fn reader(&mut self, connection: u8) -> Result<&mut BufReader<TcpStream>, String> {
+    fn reader(&mut self, connection: u8) -> Result<&mut BufReader<Wire>, String> {
         self.connections.get_mut(&connection).ok_or_else(|| format!("connection {connection} is not open"))
     }
 
