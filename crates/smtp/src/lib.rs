@@ -1,9 +1,11 @@
-//! SMTP without I/O: grammar, message transfer and the server's session; sockets, policy and delivery are the roles' affair.
+//! SMTP without I/O: grammar, message transfer, the server's session and the client's commands; sockets, policy and delivery
+//! are the roles' affair.
 //!
 //! The grammar is our own: what is strict here (line ends, NUL, path syntax) is what other parsers forgive, and forgiving
 //! is how one server's data becomes the next one's commands.
 
 pub mod address;
+pub mod client;
 pub mod command;
 pub mod content;
 pub mod limits;
