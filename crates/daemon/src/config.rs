@@ -2,8 +2,10 @@
 
 mod check;
 mod error;
+mod network;
 
 pub use error::ConfigError;
+pub use network::{DNS_SERVERS_MAX, Dns, DnsServer, Redis};
 
 use model::limits::MESSAGE_BYTES_MAX;
 use model::{NodeId, Role};
@@ -41,6 +43,10 @@ pub struct Config {
     pub imap: Imap,
     /// `[mx]`
     pub mx: Mx,
+    /// `[dns]`
+    pub dns: Dns,
+    /// `[redis]`
+    pub redis: Redis,
 }
 
 impl Config {

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod limits;
 pub mod listen;
+pub mod shared;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;

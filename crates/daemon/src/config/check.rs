@@ -1,6 +1,7 @@
 //! Checks of values that their type alone does not make: ranges, and what a role cannot do without.
 
 use super::error::Wrong;
+use super::network;
 use super::{Config, Imap, Mx, Node, SHARDS_MAX};
 use model::limits::MESSAGE_BYTES_MAX;
 use model::{Domain, Role};
@@ -14,7 +15,9 @@ pub(super) fn values(config: &Config) -> Result<(), Wrong> {
     endpoint("directory.address", &config.directory.address)?;
     node(&config.node)?;
     imap(&config.imap)?;
-    mx(&config.mx)
+    mx(&config.mx)?;
+    network::dns(&config.dns)?;
+    network::redis(&config.redis)
 }
 
 /// What this role needs and has no default.
@@ -108,7 +111,11 @@ fn mx(mx: &Mx) -> Result<(), Wrong> {
     })
 }
 
-fn within<T: Copy + PartialOrd + Display>(key: &'static str, value: T, range: RangeInclusive<T>) -> Result<(), Wrong> {
+pub(super) fn within<T: Copy + PartialOrd + Display>(
+    key: &'static str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<(), Wrong> {
     if range.contains(&value) {
         return Ok(());
     }
