@@ -27,7 +27,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`Error::NoSuchFolder`], [`Error::UploadIncomplete`], [`Error::LimitReached`], [`Error::TooBig`], [`Error::OverQuota`]
-    /// but for a delivery.
+    /// but for a delivery; [`Error::GivenUp`].
     pub fn append(&mut self, append: Append<'_>) -> Result<Appended, Error> {
         if let Some(known) = self.known_append(append.delivery, append.token)? {
             return Ok(known);
@@ -117,6 +117,7 @@ impl Tx<'_> {
         }
         match self.known_token(token)? {
             Some(TokenAnswer::Appended(known)) => Ok(Some(known)),
+            Some(TokenAnswer::GivenUp) => Err(Error::GivenUp),
             Some(TokenAnswer::Copied(_) | TokenAnswer::Done) | None => Ok(None),
         }
     }

@@ -82,6 +82,9 @@ pub enum Error {
     /// The staged pieces of an upload are not all there: it was discarded, or staged only in part.
     #[error("the upload's pieces are not all staged: send the message again")]
     UploadIncomplete,
+    /// The request was given up by who made it, and comes late.
+    #[error("the request was given up before it came: nothing was done")]
+    GivenUp,
     /// A failure inside a batch made the engine undo all of it.
     #[error("an earlier failure undid the whole batch: nothing of it was kept, send it again")]
     Undone,

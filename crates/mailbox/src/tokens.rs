@@ -71,6 +71,18 @@ impl Tx<'_> {
         self.prune()
     }
 
+    /// What was answered to the APPEND with this token, if it was committed; if not, it is refused from now on.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn give_up(&mut self, id: &Token) -> Result<Option<TokenAnswer>, Error> {
+        let known = self.token_result(id)?;
+        if known.is_none() {
+            self.remember(id, &TokenAnswer::GivenUp)?;
+        }
+        Ok(known.filter(|answer| *answer != TokenAnswer::GivenUp))
+    }
+
     pub(crate) fn known_token(&self, id: Option<Token>) -> Result<Option<TokenAnswer>, Error> {
         id.map_or(Ok(None), |id| token(self.connection, &id))
     }
@@ -104,6 +116,7 @@ impl Tx<'_> {
 const APPENDED: u8 = 1;
 const COPIED: u8 = 2;
 const DONE: u8 = 3;
+const GIVEN_UP: u8 = 4;
 
 fn encode(answer: &TokenAnswer) -> Vec<u8> {
     let mut out = Vec::new();
@@ -127,6 +140,7 @@ fn encode(answer: &TokenAnswer) -> Vec<u8> {
             }
         }
         TokenAnswer::Done => out.push(DONE),
+        TokenAnswer::GivenUp => out.push(GIVEN_UP),
     }
     out
 }
@@ -151,6 +165,7 @@ fn decode(mut bytes: &[u8]) -> Option<TokenAnswer> {
             already: true,
         }),
         DONE => TokenAnswer::Done,
+        GIVEN_UP => TokenAnswer::GivenUp,
         _ => return None,
     };
     bytes.is_empty().then_some(answer)
@@ -194,7 +209,9 @@ mod tests {
             highest_modseq: ModSeq::new(5).unwrap(),
             already: true,
         };
-        for answer in [TokenAnswer::Appended(appended), TokenAnswer::Copied(copied), TokenAnswer::Done] {
+        let answers =
+            [TokenAnswer::Appended(appended), TokenAnswer::Copied(copied), TokenAnswer::Done, TokenAnswer::GivenUp];
+        for answer in answers {
             let bytes = encode(&answer);
             assert_eq!(decode(&bytes), Some(answer));
             for cut in 0..bytes.len() {

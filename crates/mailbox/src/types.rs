@@ -158,6 +158,8 @@ pub enum TokenAnswer {
     Copied(Copied),
     /// A request whose answer is only that it was done (CREATE, RENAME).
     Done,
+    /// An APPEND that was given up before it came, and must not come any more.
+    GivenUp,
 }
 
 /// What a commit changed, in order.

@@ -202,7 +202,19 @@ fn retries_are_answered_as_they_were() {
     assert!(
         matches!(reader.token_result(&token).unwrap(), Some(TokenAnswer::Appended(known)) if known.uid == kept.uid)
     );
-    assert_eq!(reader.token_result(&model::Token::from_bytes([9; 16])).unwrap(), None);
+    let (given_up, other) = (model::Token::from_bytes([9; 16]), model::Token::from_bytes([8; 16]));
+    assert_eq!(reader.token_result(&given_up).unwrap(), None);
+    // What was committed cannot be given up; what was not is refused from then on.
+    let answer = run(&mut writer, |tx| tx.give_up(&token));
+    assert!(matches!(answer, Some(TokenAnswer::Appended(known)) if known.uid == kept.uid));
+    for _ in 0..2 {
+        assert_eq!(run(&mut writer, |tx| tx.give_up(&given_up)), None);
+    }
+    let mut batch = writer.batch().unwrap();
+    let late = batch.run(|tx| tx.append(Append { token: Some(given_up), ..upload() }));
+    assert!(matches!(late, Err(Error::GivenUp)), "{late:?}");
+    batch.run(|tx| tx.append(Append { token: Some(other), ..upload() })).unwrap();
+    batch.commit().unwrap();
 }
 
 #[test]

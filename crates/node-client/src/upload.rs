@@ -1,7 +1,8 @@
 //! An APPEND under way: sends the body against credit, and finds out after a broken link whether it was committed.
 //!
-//! Invariant: a body whose last frame was not sent cannot have been committed. After it was sent the node is asked by the
-//! token, and the same token makes a second copy impossible.
+//! Invariants: a body whose last frame was not sent cannot have been committed. After it was sent the node is asked by the
+//! token, and the same token makes a second copy impossible. That nothing was stored is said only after the node has noted
+//! that the token is given up: the last frame may still be on its way over a link that is broken for this side alone.
 
 use crate::ClientError;
 use crate::attach::{Attached, Core, Miss, Tries};
@@ -28,6 +29,8 @@ pub struct Upload {
     octets: usize,
     /// Frames were forgotten: the body is too long to be sent again.
     forgotten: bool,
+    /// The whole body was sent, and no answer came.
+    doubtful: bool,
     tries: Tries,
     failed: Option<ClientError>,
 }
@@ -43,6 +46,7 @@ impl Upload {
             sent: 0,
             octets: 0,
             forgotten: false,
+            doubtful: false,
             tries: Tries::new(),
             failed: None,
         }
@@ -92,20 +96,45 @@ impl Upload {
     pub async fn finish(mut self) -> Result<Appended, ClientError> {
         let frame = self.gathered.split().freeze();
         self.ship(session::Upload { data: frame, last: true, next: None }).await?;
+        match self.outcome().await {
+            Err(error) if self.doubtful => self.give_up(error).await,
+            outcome => outcome,
+        }
+    }
+
+    /// The answer, over as many links as it takes; every time with the same token.
+    async fn outcome(&mut self) -> Result<Appended, ClientError> {
         loop {
             match self.answer().await {
                 Ok(frames) => return appended(&frames),
                 Err(Miss::Refused(error)) => return Err(error),
-                Err(Miss::NotDone(error)) => self.tries.again(error).await?,
+                Err(Miss::NotDone(error)) => {
+                    self.doubtful = true;
+                    if self.forgotten {
+                        return Err(error);
+                    }
+                    self.tries.again(error).await?;
+                    self.rewind()?;
+                }
                 Err(Miss::Lost) => {
+                    self.doubtful = true;
+                    self.rewind()?;
                     self.tries.lost()?;
-                    if let Some(appended) = self.committed().await? {
+                    if let Some(appended) = self.status(false).await? {
                         return Ok(appended);
                     }
                 }
             }
-            self.rewind()?;
             self.flush().await?;
+        }
+    }
+
+    /// Makes the error true, unless the message was committed after all.
+    async fn give_up(&self, error: ClientError) -> Result<Appended, ClientError> {
+        match self.status(true).await? {
+            Some(appended) => Ok(appended),
+            None if error == ClientError::Interrupted => Err(ClientError::Unavailable),
+            None => Err(error),
         }
     }
 
@@ -176,9 +205,9 @@ impl Upload {
         answer
     }
 
-    /// Whether the message was committed though its answer was lost.
-    async fn committed(&self) -> Result<Option<Appended>, ClientError> {
-        let status = AppendStatus { token: self.append.token.clone() };
+    /// Whether the message was committed though its answer was lost. `give_up`: if not, it must not be any more.
+    async fn status(&self, give_up: bool) -> Result<Option<Appended>, ClientError> {
+        let status = AppendStatus { token: self.append.token.clone(), give_up };
         match self.core.call(Ask::AppendStatus(status), true).await {
             Ok(frames) if matches!(frames.as_slice(), [Answer::Unknown(_)]) => Ok(None),
             Ok(frames) => appended(&frames).map(Some),

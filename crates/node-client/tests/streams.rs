@@ -335,11 +335,64 @@ async fn a_lost_answer_is_asked_for_by_its_token() {
         drop(script);
         let mut script = peer.accept_session().await.0;
         let (request, body) = script.ask().await;
-        assert_eq!(body, Ask::AppendStatus(AppendStatus { token: append.token }));
+        assert_eq!(body, Ask::AppendStatus(AppendStatus { token: append.token, give_up: false }));
         script.send(request, 0, Answer::Appended(STORED), true).await;
         script
     };
     assert_eq!(tokio::join!(upload, script).0, Ok(STORED));
+}
+
+#[tokio::test]
+async fn a_long_body_whose_answer_was_lost_is_given_up_or_was_stored() {
+    for (known, outcome) in [
+        (Answer::Appended(STORED), Ok(STORED)),
+        // Its last frame may come yet, over the link that broke: the node will not store it.
+        (Answer::Unknown(Unknown {}), Err(ClientError::Unavailable)),
+    ] {
+        let (peer, _client, mut script, session, _) = opened().await;
+        let body = vec![3; REPLAY_BYTES_MAX + 1];
+        let upload = async {
+            let mut upload = session.append(letter(body.len())).await.unwrap();
+            upload.send(Bytes::from(body.clone())).await.unwrap();
+            upload.finish().await
+        };
+        let script = async {
+            let (_, append, octets) = take_append(&mut script).await;
+            assert!(octets == body);
+            drop(script);
+            let mut script = peer.accept_session().await.0;
+            let (request, asked) = script.ask().await;
+            assert_eq!(asked, Ask::AppendStatus(AppendStatus { token: append.token, give_up: true }));
+            script.send(request, 0, known, true).await;
+            script
+        };
+        assert_eq!(tokio::join!(upload, script).0, outcome);
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_given_up_when_its_second_try_is_refused() {
+    let (peer, _client, mut script, session, _) = opened().await;
+    let upload = async {
+        let mut upload = session.append(letter(5)).await.unwrap();
+        upload.send(Bytes::from_static(b"hello")).await.unwrap();
+        upload.finish().await
+    };
+    let script = async {
+        let (_, append, _) = take_append(&mut script).await;
+        drop(script);
+        let mut script = peer.accept_session().await.0;
+        let (request, _) = script.ask().await;
+        script.send(request, 0, Answer::Unknown(Unknown {}), true).await;
+        let (request, _, _) = take_append(&mut script).await;
+        script.fail(request, FailureCode::OverQuota).await;
+        // The first try could still be stored.
+        let (request, asked) = script.ask().await;
+        assert_eq!(asked, Ask::AppendStatus(AppendStatus { token: append.token, give_up: true }));
+        script.send(request, 0, Answer::Unknown(Unknown {}), true).await;
+        script
+    };
+    assert_eq!(tokio::join!(upload, script).0, Err(failure(FailureCode::OverQuota)));
 }
 
 #[tokio::test]

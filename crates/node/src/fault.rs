@@ -145,7 +145,7 @@ impl From<mailbox::Error> for Fault {
             Error::NewerSchema { .. } => FailureCode::NewerSchema,
             // A batch is undone by the engine when the disk was full for one of its operations.
             Error::DiskFull | Error::Undone => FailureCode::DiskFull,
-            Error::Busy | Error::UploadIncomplete | Error::Gone => FailureCode::Unavailable,
+            Error::Busy | Error::UploadIncomplete | Error::Gone | Error::GivenUp => FailureCode::Unavailable,
             Error::NoSuchFolder => FailureCode::NoSuchFolder,
             Error::NoSuchMessage => FailureCode::NoSuchMessage,
             Error::FolderExists => FailureCode::FolderExists,

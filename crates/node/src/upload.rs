@@ -255,16 +255,20 @@ fn letter(folder: &FolderName, message: &NextMessage, now: Timestamp) -> Result<
     })
 }
 
-/// After a broken link: was the request with this token committed?
+/// After a broken link: was the request with this token committed? If it is given up and was not, it never will be, however
+/// late its last frame comes over the broken link.
 pub async fn status(call: &Call, status: AppendStatus) -> Result<(), Fault> {
-    let token = token(&status.token)?.ok_or_else(|| malformed("the token is missing"))?;
+    let AppendStatus { token: given, give_up } = status;
+    let token = token(&given)?.ok_or_else(|| malformed("the token is missing"))?;
     let usage = call.enter().await?;
     // Through the queue: an append that is being committed is not unknown.
-    match usage.write(Origin::default(), false, move |tx| tx.token_result(&token)).await? {
+    let ask = move |tx: &mut mailbox::Tx<'_>| if give_up { tx.give_up(&token) } else { tx.token_result(&token) };
+    // What was given up is noted durably when this returns.
+    match usage.write(Origin::default(), false, ask).await? {
         Some(TokenAnswer::Appended(appended)) => call.send(answer::appended(&appended), true),
         Some(TokenAnswer::Copied(copied)) => call.answer(answer::copied(&copied)).await,
         Some(TokenAnswer::Done) => call.send(Body::Done(Done {}), true),
-        None => call.send(Body::Unknown(Unknown {}), true),
+        Some(TokenAnswer::GivenUp) | None => call.send(Body::Unknown(Unknown {}), true),
     }
     Ok(())
 }

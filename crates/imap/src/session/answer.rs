@@ -252,8 +252,14 @@ impl From<wire::convert::ConvertError> for Stop {
 
 /// A node's failure in IMAP's words.
 pub fn failure(error: &ClientError) -> Answer {
-    let ClientError::Failure(code, text) = error else {
-        return Answer::refused("UNAVAILABLE", "The mailbox cannot be reached at the moment, try again");
+    let (code, text) = match error {
+        ClientError::Failure(code, text) => (code, text),
+        ClientError::Interrupted => {
+            return Answer::refused("UNAVAILABLE", "The link to the mailbox broke, whether it was done is not known");
+        }
+        ClientError::Unavailable | ClientError::Protocol(_) => {
+            return Answer::refused("UNAVAILABLE", "The mailbox cannot be reached at the moment, try again");
+        }
     };
     let name = match code {
         FailureCode::Unavailable | FailureCode::NoSession | FailureCode::WrongNode => "UNAVAILABLE",

@@ -89,7 +89,7 @@ async fn bad_fields_are_named() {
     let sections = vec![SectionWanted::default(); 300];
     let many = Fetch { folder, sections, ..Fetch::default() };
     assert_eq!(client.refused(1, Body::Fetch(many)).await, FailureCode::Limit);
-    let status = AppendStatus { token: vec![1, 2].into() };
+    let status = AppendStatus { token: vec![1, 2].into(), give_up: false };
     assert_eq!(client.refused(1, Body::AppendStatus(status)).await, FailureCode::Malformed);
 }
 

@@ -2,6 +2,7 @@
 
 use crate::client::{Client, INBOX, code, uids};
 use crate::world::{Gate, Owner, PATIENCE, World, eventually};
+use bytes::Bytes;
 use model::limits::CREDIT_BYTES;
 use wire::session::client_frame::Body;
 use wire::session::server_frame::Body as Answer;
@@ -90,7 +91,7 @@ async fn an_append_with_a_known_token_is_not_done_again() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let mut client = world.session(&owner).await;
     let token = vec![9; 16];
-    let status = || Body::AppendStatus(AppendStatus { token: vec![9; 16].into() });
+    let status = || Body::AppendStatus(AppendStatus { token: vec![9; 16].into(), give_up: false });
     assert!(matches!(client.call(1, status()).await, Answer::Unknown(_)));
     let message = large(2 * 1024 * 1024);
     let Answer::Appended(first) = upload(&mut client, &message, token.clone()).await else { panic!() };
@@ -98,6 +99,26 @@ async fn an_append_with_a_known_token_is_not_done_again() {
     let Answer::Appended(known) = client.call(1, status()).await else { panic!() };
     assert_eq!((first.uid, again.uid, known.uid), (1, 1, 1));
     assert_eq!(client.select(1, INBOX).await.uids.unwrap().bounds, [1, 1]);
+}
+
+#[tokio::test]
+async fn an_append_that_was_given_up_is_not_done_when_it_comes_late() {
+    let (world, owner) = (World::new().await, Owner::new(1));
+    let mut slow = world.session(&owner).await;
+    let token = Bytes::from(vec![9; 16]);
+    let append = Append { folder: INBOX.into(), token: token.clone(), ..Append::default() };
+    let late = slow.ask(1, Body::Append(append)).await;
+    let upload =
+        |last| Body::Upload(Upload { data: Bytes::from_static(b"Subject: x\r\n\r\n"), last, ..Upload::default() });
+    slow.send(late, 1, upload(false)).await;
+    let mut client = world.session(&owner).await;
+    let status = |give_up| Body::AppendStatus(AppendStatus { token: token.clone(), give_up });
+    for give_up in [true, true, false] {
+        assert!(matches!(client.call(1, status(give_up)).await, Answer::Unknown(_)));
+    }
+    slow.send(late, 1, upload(true)).await;
+    assert_eq!(code(slow.answer(late).await.remove(0)), FailureCode::Unavailable);
+    assert_eq!(client.select(1, INBOX).await.uids, None);
 }
 
 #[tokio::test]

@@ -230,7 +230,13 @@ impl Transfer {
     async fn finish(mut self) -> Result<Appended, Stop> {
         self.end_message().await?;
         let Some(upload) = self.upload else { return Err(empty().into()) };
-        Ok(upload.finish().await.map_err(|error| failure_of_target(&error))?)
+        upload.finish().await.map_err(|error| match error {
+            // A NO would say that nothing was stored.
+            ClientError::Interrupted => {
+                End::Bye(Some("UNAVAILABLE"), "Whether the message was stored is not known").into()
+            }
+            error => failure_of_target(&error).into(),
+        })
     }
 }
 
