@@ -21,6 +21,7 @@ mod link;
 mod merge;
 mod outbox;
 mod pending;
+pub mod queue;
 mod resume;
 mod search;
 mod session;
