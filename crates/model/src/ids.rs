@@ -67,12 +67,25 @@ random_id!(
     DeliveryId, 16, "delivery id"
 );
 random_id!(
+    /// One message that is put into a queue; the same in every retry, so that it is taken once.
+    EnqueueId, 16, "enqueue id"
+);
+random_id!(
+    /// A queue file, and the stem of its name: 24 hex digits. Its first octet is its number on its node.
+    QueueId, 12, "queue id"
+);
+random_id!(
     /// One credential of an alias.
     CredentialId, 8, "credential id"
 );
 random_id!(
     /// Names one change that may be asked for again after a broken link (APPEND, COPY, CREATE).
     Token, 16, "request token"
+);
+
+random_id!(
+    /// A program that is called with mail.
+    WebhookId, 12, "webhook id"
 );
 
 fn decode_hex(text: &str, into: &mut [u8]) -> bool {

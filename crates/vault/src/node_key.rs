@@ -2,7 +2,7 @@
 
 use crate::primitives::{Aead, Extracted, NONCE_BYTES, TAG_BYTES, take};
 use crate::{FileKey, Secret32, VaultError, digest};
-use model::MailboxId;
+use model::{MailboxId, QueueId};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -19,6 +19,7 @@ const FILE_BYTES: usize = 1 + 32 + CHECK_BYTES;
 const BLOB_SALT_BYTES: usize = 32;
 
 const WAITING_LABEL: &[u8] = b"brevdue node key 1: waiting mail";
+const QUEUE_LABEL: &[u8] = b"brevdue node key 1: queue";
 const BLOB_LABEL: &[u8] = b"brevdue node key 1: blob";
 
 /// The key of one node.
@@ -99,6 +100,15 @@ impl NodeKey {
     pub fn file_key(&self, mailbox: &MailboxId) -> Result<FileKey, VaultError> {
         let extracted = Extracted::new(&[], self.0.expose());
         extracted.key(&[WAITING_LABEL, mailbox.as_bytes()]).map(FileKey::from)
+    }
+
+    /// The key of a queue file.
+    ///
+    /// # Errors
+    /// [`VaultError::Encryption`], which does not happen.
+    pub fn queue_key(&self, queue: &QueueId) -> Result<FileKey, VaultError> {
+        let extracted = Extracted::new(&[], self.0.expose());
+        extracted.key(&[QUEUE_LABEL, queue.as_bytes()]).map(FileKey::from)
     }
 
     /// Encrypts a small blob, bound to `context` (what it is and whose), which [`NodeKey::open`] must be given again.
