@@ -7,7 +7,7 @@ mod answer;
 mod cache;
 mod config;
 pub mod limits;
-mod name;
+pub mod name;
 mod public;
 mod records;
 mod resolver;
