@@ -141,13 +141,15 @@ impl Conversation {
                     };
                     self.session.answer(&reply);
                 }
-                Event::Recipient(path) => {
+                Event::Recipient(rcpt) => {
                     let reply = match &mut self.transaction {
-                        Some(transaction) => Box::pin(transaction.recipient(&self.mx, path)).await,
+                        Some(transaction) => Box::pin(transaction.recipient(&self.mx, rcpt.path)).await,
                         None => answers::INTERNAL,
                     };
                     self.session.answer(&reply);
                 }
+                // Nobody signs in here: it is not on offer.
+                Event::Auth(_) => self.session.answer(&answers::INTERNAL),
                 Event::Data => {
                     let reply = self.begin().await;
                     self.session.answer(&reply);

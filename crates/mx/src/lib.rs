@@ -162,6 +162,8 @@ fn session_config(config: &Config) -> smtp::Config {
         size_max: config.mx.message_bytes_max.min(MESSAGE_BYTES_MAX - limits::TRACE_BYTES_MAX),
         recipients_max: RECIPIENTS_MAX as u32,
         starttls: true,
+        dsn: false,
+        sign_in: smtp::SignInOffer::No,
     }
 }
 

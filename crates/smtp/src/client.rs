@@ -4,5 +4,6 @@
 mod offers;
 mod write;
 
+pub use crate::dsn::{Notify, ReturnText, is_envelope_id, is_original};
 pub use offers::{Limits, Offers};
-pub use write::{MailParameters, Notify, ReturnText, is_domain, is_envelope_id, is_original, mail, rcpt};
+pub use write::{MailParameters, is_domain, mail, rcpt};

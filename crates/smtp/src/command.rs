@@ -1,7 +1,11 @@
 //! Commands as a client sends them (RFC 5321 §4.1.1 and the extensions on offer), from one line without its CRLF.
 
 use crate::address::{self, Path, PathError, is_domain, is_literal};
+use crate::dsn::{self, Notify, ReturnText};
 use crate::limits::HELLO_BYTES_MAX;
+use std::collections::BTreeSet;
+use std::fmt;
+use zeroize::Zeroizing;
 
 /// One command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +17,7 @@ pub enum Command {
     /// MAIL.
     Mail(Mail),
     /// RCPT.
-    Rcpt(Path),
+    Rcpt(Rcpt),
     /// DATA.
     Data,
     /// BDAT (RFC 3030 §2): the octets of the chunk that follows.
@@ -37,6 +41,37 @@ pub enum Command {
     Quit,
     /// STARTTLS (RFC 3207).
     StartTls,
+    /// AUTH (RFC 4954).
+    Auth(Auth),
+}
+
+/// AUTH with its mechanism.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// In upper case.
+    pub mechanism: String,
+    /// The initial response, in base64; `=` stands for an empty one.
+    pub response: Option<Zeroizing<String>>,
+}
+
+/// Not the response: a password is in it.
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Auth({}, ..)", self.mechanism)
+    }
+}
+
+/// RCPT with its parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rcpt {
+    /// The forward-path.
+    pub path: Path,
+    /// NOTIFY (RFC 3461 §4.1).
+    pub notify: Notify,
+    /// ORCPT as it came (RFC 3461 §4.2).
+    pub original: Option<String>,
+    /// Whether there was any parameter.
+    pub extended: bool,
 }
 
 /// MAIL with its parameters.
@@ -50,6 +85,14 @@ pub struct Mail {
     pub eight_bit: bool,
     /// SMTPUTF8 (RFC 6531).
     pub utf8: bool,
+    /// RET (RFC 3461 §4.3).
+    pub ret: Option<ReturnText>,
+    /// ENVID as it came (RFC 3461 §4.4).
+    pub envelope_id: Option<String>,
+    /// REQUIRETLS (RFC 8689).
+    pub require_tls: bool,
+    /// AUTH, of which nothing is believed (RFC 4954 §5).
+    pub auth: bool,
     /// Whether there was any parameter, which only EHLO allows.
     pub extended: bool,
 }
@@ -97,8 +140,8 @@ pub enum CommandError {
 
 /// Names of methods whose requests a browser can be made to send to any port.
 const FOREIGN: [&str; 9] = ["GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "CONNECT", "PATCH", "PRI"];
-/// Commands that exist (RFC 4954, 821, 2645, 1985) and are not on offer: 502 and not 500 (RFC 5321 §4.2.4).
-const NOT_ON_OFFER: [&str; 7] = ["AUTH", "TURN", "ATRN", "ETRN", "SEND", "SOML", "SAML"];
+/// Commands that exist (RFC 821, 2645, 1985) and are not on offer: 502 and not 500 (RFC 5321 §4.2.4).
+const NOT_ON_OFFER: [&str; 6] = ["TURN", "ATRN", "ETRN", "SEND", "SOML", "SAML"];
 
 /// Reads one line, without its CRLF.
 pub fn parse(line: &[u8]) -> Result<Command, CommandError> {
@@ -124,6 +167,7 @@ pub fn parse(line: &[u8]) -> Result<Command, CommandError> {
         "RSET" => alone(Command::Rset),
         "QUIT" => alone(Command::Quit),
         "STARTTLS" => alone(Command::StartTls),
+        "AUTH" => auth(argument),
         // RFC 5321 §4.1.1.9: the text after NOOP is ignored.
         "NOOP" => Ok(Command::Noop),
         "HELP" => Ok(Command::Help),
@@ -162,37 +206,82 @@ fn mail(argument: &str) -> Result<Mail, CommandError> {
     if path == Path::Postmaster {
         return Err(CommandError::ReversePath(PathError::Domain));
     }
-    let mut mail = Mail { path, size: None, eight_bit: false, utf8: false, extended: false };
-    let mut seen = Vec::new();
+    let mut mail = Mail::plain(path);
     for (name, value) in self::parameters(parameters)? {
-        if seen.contains(&name) {
-            return Err(CommandError::ParameterValue);
-        }
+        mail.extended = true;
         match (name.as_str(), value) {
             ("SIZE", Some(digits)) => mail.size = Some(number(digits).ok_or(CommandError::ParameterValue)?),
             ("BODY", Some(body)) if body.eq_ignore_ascii_case("8BITMIME") => mail.eight_bit = true,
             ("BODY", Some(body)) if body.eq_ignore_ascii_case("7BIT") => {}
             ("SMTPUTF8", None) => mail.utf8 = true,
-            ("SIZE" | "BODY" | "SMTPUTF8", _) => return Err(CommandError::ParameterValue),
+            ("RET", Some(ret)) => mail.ret = Some(ReturnText::parse(ret).ok_or(CommandError::ParameterValue)?),
+            ("ENVID", Some(id)) if dsn::is_envelope_id(id) => mail.envelope_id = Some(id.to_owned()),
+            ("REQUIRETLS", None) => mail.require_tls = true,
+            ("AUTH", Some(_)) => mail.auth = true,
+            ("SIZE" | "BODY" | "SMTPUTF8" | "RET" | "ENVID" | "REQUIRETLS" | "AUTH", _) => {
+                return Err(CommandError::ParameterValue);
+            }
             _ => return Err(CommandError::Parameter),
         }
-        seen.push(name);
     }
-    mail.extended = !seen.is_empty();
     Ok(mail)
 }
 
-fn recipient(argument: &str) -> Result<Path, CommandError> {
+impl Mail {
+    /// Without parameters.
+    pub const fn plain(path: Path) -> Self {
+        Self {
+            path,
+            size: None,
+            eight_bit: false,
+            utf8: false,
+            ret: None,
+            envelope_id: None,
+            require_tls: false,
+            auth: false,
+            extended: false,
+        }
+    }
+}
+
+fn recipient(argument: &str) -> Result<Rcpt, CommandError> {
     let path = after_keyword(argument, "TO:").ok_or(CommandError::Argument("TO:<forward-path>"))?;
     let (path, parameters) = address::parse(path).map_err(CommandError::ForwardPath)?;
     if path == Path::Null {
         return Err(CommandError::ForwardPath(PathError::LocalPart));
     }
-    if self::parameters(parameters)?.is_empty() { Ok(path) } else { Err(CommandError::Parameter) }
+    let mut rcpt = Rcpt { path, notify: Notify::default(), original: None, extended: false };
+    for (name, value) in self::parameters(parameters)? {
+        rcpt.extended = true;
+        match (name.as_str(), value) {
+            ("NOTIFY", Some(notify)) => rcpt.notify = Notify::parse(notify).ok_or(CommandError::ParameterValue)?,
+            ("ORCPT", Some(original)) if dsn::is_original(original) => rcpt.original = Some(original.to_owned()),
+            ("NOTIFY" | "ORCPT", _) => return Err(CommandError::ParameterValue),
+            _ => return Err(CommandError::Parameter),
+        }
+    }
+    Ok(rcpt)
 }
 
-/// RFC 5321 §4.1.2, `esmtp-param`s: names in upper case.
+/// RFC 4954 §4: `AUTH mechanism [initial-response]`.
+fn auth(argument: &str) -> Result<Command, CommandError> {
+    let mut words = argument.split(' ').filter(|word| !word.is_empty());
+    let mechanism = words.next().ok_or(CommandError::Argument("a mechanism"))?.to_ascii_uppercase();
+    let response = words.next().map(|word| Zeroizing::new(word.to_owned()));
+    if words.next().is_some() {
+        return Err(CommandError::Argument("a mechanism and at most one response"));
+    }
+    Ok(Command::Auth(Auth { mechanism, response }))
+}
+
+/// RFC 5321 §4.1.2, `esmtp-param`s: names in upper case, each once.
 fn parameters(text: &str) -> Result<Vec<(String, Option<&str>)>, CommandError> {
+    let parameters = each_parameter(text)?;
+    let names: BTreeSet<_> = parameters.iter().map(|(name, _)| name).collect();
+    if names.len() < parameters.len() { Err(CommandError::ParameterValue) } else { Ok(parameters) }
+}
+
+fn each_parameter(text: &str) -> Result<Vec<(String, Option<&str>)>, CommandError> {
     if !text.is_empty() && !text.starts_with(' ') {
         return Err(CommandError::Argument("a space after the path"));
     }
@@ -237,12 +326,28 @@ mod tests {
     use proptest::prelude::*;
 
     fn mail_from(text: &str) -> Mail {
-        Mail { path: Path::Mailbox(text.into()), size: None, eight_bit: false, utf8: false, extended: false }
+        Mail::plain(Path::Mailbox(text.into()))
+    }
+
+    fn rcpt_to(path: Path) -> Rcpt {
+        Rcpt { path, notify: Notify::default(), original: None, extended: false }
     }
 
     #[test]
     fn commands() {
         let all = |text: &str| Mail { size: Some(5), eight_bit: true, utf8: true, extended: true, ..mail_from(text) };
+        let dsn = Mail {
+            ret: Some(ReturnText::Headers),
+            envelope_id: Some("QQ+2B".into()),
+            extended: true,
+            ..mail_from("a@b")
+        };
+        let told = Rcpt {
+            notify: Notify::from_bits(10),
+            original: Some("rfc822;a+2Bb@c".into()),
+            extended: true,
+            ..rcpt_to(Path::Mailbox("a@b".into()))
+        };
         for (line, command) in [
             ("ehlo mx.example.com", Command::Ehlo("mx.example.com".into())),
             ("EHLO [IPv6:::1] ", Command::Ehlo("[IPv6:::1]".into())),
@@ -250,8 +355,11 @@ mod tests {
             ("MAIL FROM:<a@b>", Command::Mail(mail_from("a@b"))),
             ("mail from: <a@b>", Command::Mail(mail_from("a@b"))),
             ("MAIL FROM:<a@b> size=5 body=8bitmime smtputf8", Command::Mail(all("a@b"))),
-            ("RCPT TO:<a@b>", Command::Rcpt(Path::Mailbox("a@b".into()))),
-            ("RCPT TO:<postmaster>", Command::Rcpt(Path::Postmaster)),
+            ("RCPT TO:<a@b>", Command::Rcpt(rcpt_to(Path::Mailbox("a@b".into())))),
+            ("RCPT TO:<postmaster>", Command::Rcpt(rcpt_to(Path::Postmaster))),
+            ("MAIL FROM:<a@b> RET=HDRS ENVID=QQ+2B", Command::Mail(dsn)),
+            ("RCPT TO:<a@b> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@c", Command::Rcpt(told)),
+            ("AUTH plain =", Command::Auth(Auth { mechanism: "PLAIN".into(), response: Some("=".to_owned().into()) })),
             ("DATA\t", Command::Data),
             ("BDAT 0 LAST", Command::Bdat { size: 0, last: true }),
             ("bdat 99999999999999999999", Command::Bdat { size: u64::MAX, last: false }),
@@ -270,7 +378,9 @@ mod tests {
             (b"XYZZY", CommandError::Unknown),
             (b"MAILFROM:<a@b>", CommandError::Unknown),
             (b"GET / HTTP/1.1", CommandError::Foreign),
-            (b"AUTH PLAIN", CommandError::NotImplemented),
+            (b"ETRN x", CommandError::NotImplemented),
+            (b"AUTH", CommandError::Argument("a mechanism")),
+            (b"AUTH PLAIN x y", CommandError::Argument("a mechanism and at most one response")),
             (b"NOOP\rQUIT", CommandError::BareCr),
             (b"NOOP \0", CommandError::Octet),
             (b"NOOP \xff", CommandError::Octet),
@@ -286,9 +396,13 @@ mod tests {
             (b"MAIL FROM:<a@b> SIZE=x", CommandError::ParameterValue),
             (b"MAIL FROM:<a@b> SIZE=1 SIZE=1", CommandError::ParameterValue),
             (b"MAIL FROM:<a@b> BODY=BINARYMIME", CommandError::ParameterValue),
-            (b"MAIL FROM:<a@b> RET=HDRS", CommandError::Parameter),
+            (b"MAIL FROM:<a@b> RET=ALL", CommandError::ParameterValue),
+            (b"MAIL FROM:<a@b> ENVID=a=b", CommandError::ParameterValue),
+            (b"MAIL FROM:<a@b> MT-PRIORITY=3", CommandError::Parameter),
             (b"RCPT TO:<>", CommandError::ForwardPath(PathError::LocalPart)),
-            (b"RCPT TO:<a@b> NOTIFY=NEVER", CommandError::Parameter),
+            (b"RCPT TO:<a@b> NOTIFY=NEVER,DELAY", CommandError::ParameterValue),
+            (b"RCPT TO:<a@b> ORCPT=x", CommandError::ParameterValue),
+            (b"RCPT TO:<a@b> XORCPT=x", CommandError::Parameter),
             (b"BDAT", CommandError::ChunkSize),
             (b"BDAT -1", CommandError::ChunkSize),
             (b"BDAT 1 LAST x", CommandError::ChunkSize),

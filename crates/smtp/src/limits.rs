@@ -1,8 +1,11 @@
 //! Every limit of an SMTP conversation: name, unit, reason.
 
 /// Octets of a command line with its CRLF: 512 (RFC 5321 §4.5.3.1.4), and what the extensions on offer may add to MAIL
-/// (SIZE 26, BODY 17, SMTPUTF8 10), doubled for addresses whose UTF-8 form is longer than the A-labels we count.
-pub const COMMAND_LINE_BYTES_MAX: usize = 1_130;
+/// and RCPT (SIZE 26, BODY 17, SMTPUTF8 10, RET 9, ENVID 107, REQUIRETLS 11, AUTH 506; NOTIFY 28, ORCPT 507), doubled for
+/// addresses whose UTF-8 form is longer than the A-labels we count.
+pub const COMMAND_LINE_BYTES_MAX: usize = 2_400;
+/// Octets of a line of a SASL exchange with its CRLF (RFC 4954 §4).
+pub const SASL_LINE_BYTES_MAX: usize = 12 * 1024;
 /// Octets of one over-long command line that are skipped to find its end, so that its sender can be told; then we close.
 pub const SKIPPED_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Octets of a path with its angle brackets and source route (RFC 5321 §4.5.3.1.3 asks for 256 at least).
@@ -17,6 +20,8 @@ pub const TEXT_LINE_BYTES_MAX: u64 = 1024 * 1024;
 pub const DISCARDED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Syntax and sequence errors of one connection before it is closed: more than a person at a terminal makes.
 pub const ERRORS_MAX: u32 = 20;
+/// Failed sign-ins of one connection before it is closed.
+pub const FAILED_SIGN_INS_MAX: u32 = 3;
 /// Recipients refused on one connection before it is closed: a whole transaction of them, but no dictionary.
 pub const REFUSED_RECIPIENTS_MAX: u32 = 100;
 /// Recipients over the limit of a transaction that are put off (452) on one connection before it is closed: a list's sender

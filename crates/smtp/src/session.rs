@@ -3,17 +3,21 @@
 
 pub mod answers;
 mod body;
+mod sign_in;
 
-use crate::address::Path;
-use crate::command::{self, Command, Mail};
+pub use sign_in::{Auth, SignInOffer};
+
+use crate::command::{self, Command, Mail, Rcpt};
 use crate::content::Content;
 use crate::limits::{
-    COMMAND_LINE_BYTES_MAX, ERRORS_MAX, IDLE_COMMANDS_MAX, REFUSED_RECIPIENTS_MAX, SURPLUS_RECIPIENTS_MAX,
-    TRANSACTIONS_MAX,
+    COMMAND_LINE_BYTES_MAX, ERRORS_MAX, FAILED_SIGN_INS_MAX, IDLE_COMMANDS_MAX, REFUSED_RECIPIENTS_MAX,
+    SURPLUS_RECIPIENTS_MAX, TRANSACTIONS_MAX,
 };
 use crate::line::{LineEnd, LineReader};
 use crate::reply::Reply;
 use body::{Chunk, Transfer};
+use sign_in::Exchange;
+use zeroize::Zeroize;
 
 /// What this server is and offers.
 #[derive(Debug, Clone)]
@@ -26,6 +30,10 @@ pub struct Config {
     pub recipients_max: u32,
     /// Whether STARTTLS is on offer while the connection is in the clear.
     pub starttls: bool,
+    /// Whether notices of success, failure and delay can be asked for (RFC 3461), and TLS all the way (RFC 8689) inside TLS.
+    pub dsn: bool,
+    /// Whether people sign in.
+    pub sign_in: SignInOffer,
 }
 
 /// What the caller is to do next.
@@ -36,7 +44,9 @@ pub enum Event<'i> {
     /// A transaction may begin. To be answered.
     Mail(Mail),
     /// A recipient of the open transaction. To be answered.
-    Recipient(Path),
+    Recipient(Rcpt),
+    /// Somebody says who they are. To be answered: [`answers::SIGNED_IN`] when they are.
+    Auth(Auth),
     /// The text is about to come; there is a recipient. To be answered: [`answers::START_INPUT`] to have it.
     Data,
     /// The next piece of the text, dots removed.
@@ -60,17 +70,23 @@ pub struct Protocol {
     pub tls: bool,
     /// The transaction was opened with SMTPUTF8.
     pub utf8: bool,
+    /// Somebody is signed in.
+    pub authenticated: bool,
 }
 
 impl Protocol {
     /// The keyword for the field's `with` clause (RFC 3848, RFC 6531 §4.3).
     pub const fn name(self) -> &'static str {
-        match (self.utf8, self.extended, self.tls) {
-            (true, _, false) => "UTF8SMTP",
-            (true, _, true) => "UTF8SMTPS",
-            (false, false, _) => "SMTP",
-            (false, true, false) => "ESMTP",
-            (false, true, true) => "ESMTPS",
+        match (self.utf8, self.extended, self.tls, self.authenticated) {
+            (true, _, false, false) => "UTF8SMTP",
+            (true, _, true, false) => "UTF8SMTPS",
+            (true, _, false, true) => "UTF8SMTPA",
+            (true, _, true, true) => "UTF8SMTPSA",
+            (false, false, _, _) => "SMTP",
+            (false, true, false, false) => "ESMTP",
+            (false, true, true, false) => "ESMTPS",
+            (false, true, false, true) => "ESMTPA",
+            (false, true, true, true) => "ESMTPSA",
         }
     }
 }
@@ -82,6 +98,7 @@ enum State {
     Command,
     /// An event waits for its answer.
     Asked(Question),
+    Sasl(Exchange),
     Data(Transfer),
     Chunk(Chunk),
     Handshake,
@@ -92,6 +109,7 @@ enum State {
 enum Question {
     Mail(Transaction),
     Recipient,
+    Auth,
     Data,
     FirstChunk(Chunk),
     Message,
@@ -115,6 +133,7 @@ struct Spent {
     refused: u32,
     surplus: u32,
     transactions: u32,
+    failed_sign_ins: u32,
 }
 
 /// One conversation. Holds one command line and the replies not yet written, never a message.
@@ -127,6 +146,7 @@ pub struct Session {
     hello: Option<String>,
     extended: bool,
     tls: bool,
+    authenticated: bool,
     transaction: Option<Transaction>,
     spent: Spent,
 }
@@ -142,6 +162,7 @@ impl Session {
             hello: None,
             extended: false,
             tls,
+            authenticated: false,
             transaction: None,
             spent: Spent::default(),
         }
@@ -172,6 +193,7 @@ impl Session {
             self.tls = true;
             self.hello = None;
             self.extended = false;
+            self.authenticated = false;
             self.transaction = None;
         }
     }
@@ -194,7 +216,7 @@ impl Session {
     /// How the client speaks.
     pub fn protocol(&self) -> Protocol {
         let utf8 = self.transaction.as_ref().is_some_and(|transaction| transaction.utf8);
-        Protocol { extended: self.extended, tls: self.tls, utf8 }
+        Protocol { extended: self.extended, tls: self.tls, utf8, authenticated: self.authenticated }
     }
 
     /// Whether text of a message is coming in or waits for its answer: a bad moment to end the conversation.
@@ -212,8 +234,9 @@ impl Session {
                     Some(Event::Close)
                 }
                 State::Silent | State::Asked(_) | State::Handshake => Some(Event::NeedInput),
-                State::Command if input.is_empty() => Some(Event::NeedInput),
+                State::Command | State::Sasl(_) if input.is_empty() => Some(Event::NeedInput),
                 State::Command => self.step_line(input),
+                State::Sasl(_) => self.step_sasl(input),
                 State::Data(_) => self.step_data(input),
                 State::Chunk(_) => self.step_chunk(input),
             };
@@ -223,8 +246,8 @@ impl Session {
         }
     }
 
-    /// The caller's answer to [`Event::Mail`], [`Event::Recipient`], [`Event::Data`] or [`Event::Message`]. A 421 or 521
-    /// also closes.
+    /// The caller's answer to [`Event::Mail`], [`Event::Recipient`], [`Event::Auth`], [`Event::Data`] or [`Event::Message`]. A
+    /// 421 or 521 also closes.
     pub fn answer(&mut self, reply: &Reply) {
         let question = match std::mem::replace(&mut self.state, State::Command) {
             State::Asked(question) => question,
@@ -245,6 +268,10 @@ impl Session {
                 self.push(reply);
                 self.count_recipient(reply);
             }
+            Question::Auth => {
+                self.push(reply);
+                self.count_sign_in(reply);
+            }
             Question::Data if reply.is_positive() => {
                 self.push(reply);
                 self.state = State::Data(Transfer::default());
@@ -259,6 +286,15 @@ impl Session {
                 self.transaction = None;
                 self.spent.idle_commands = 0;
             }
+        }
+    }
+
+    fn count_sign_in(&mut self, reply: &Reply) {
+        self.authenticated = reply.is_positive();
+        // A passing failure is not the client's.
+        self.spent.failed_sign_ins += u32::from(reply.is_permanent());
+        if self.spent.failed_sign_ins > FAILED_SIGN_INS_MAX {
+            self.close(&answers::TOO_MANY_SIGN_INS);
         }
     }
 
@@ -286,11 +322,17 @@ impl Session {
             LineEnd::TooLong => Err(answers::LINE_TOO_LONG),
             LineEnd::Endless => Err(answers::LINE_ENDLESS),
         };
-        self.reader.reuse(line);
+        self.reuse(line);
         match parsed {
             Ok(command) => self.command(command, input),
             Err(reply) => self.refuse(&reply),
         }
+    }
+
+    /// A password may have been in the line.
+    fn reuse(&mut self, mut line: Vec<u8>) {
+        line.zeroize();
+        self.reader.reuse(line);
     }
 
     fn command(&mut self, command: Command, rest: &[u8]) -> Option<Event<'static>> {
@@ -304,7 +346,8 @@ impl Session {
                 self.begin(name, false, &reply)
             }
             Command::Mail(mail) => self.mail(mail),
-            Command::Rcpt(path) => self.recipient(path),
+            Command::Rcpt(rcpt) => self.recipient(rcpt),
+            Command::Auth(auth) => self.auth(auth),
             Command::Data => self.data(),
             Command::Bdat { size, last } => self.chunk(size, last),
             Command::Rset => {
@@ -337,8 +380,14 @@ impl Session {
         if self.transaction.is_some() {
             return self.refuse(&answers::NESTED_MAIL);
         }
+        if let Some(refusal) = self.config.sign_in.refusal(self.tls, self.authenticated) {
+            return self.refuse(&refusal);
+        }
         // RFC 5321 §4.1.1.11: parameters belong to EHLO.
-        if mail.extended && !self.extended {
+        let offered = (self.config.dsn || (mail.ret.is_none() && mail.envelope_id.is_none()))
+            && (!mail.require_tls || (self.config.dsn && self.tls))
+            && (!mail.auth || self.authenticated);
+        if mail.extended && !(self.extended && offered) {
             return self.refuse(&answers::PARAMETER);
         }
         if !mail.path.is_ascii() && !mail.utf8 {
@@ -358,11 +407,14 @@ impl Session {
         Some(Event::Mail(mail))
     }
 
-    fn recipient(&mut self, path: Path) -> Option<Event<'static>> {
+    fn recipient(&mut self, rcpt: Rcpt) -> Option<Event<'static>> {
         let Some(transaction) = self.transaction.as_ref().filter(|transaction| !transaction.chunked) else {
             return self.refuse(&answers::MAIL_FIRST);
         };
-        if !path.is_ascii() && !transaction.utf8 {
+        if rcpt.extended && !(self.extended && self.config.dsn) {
+            return self.refuse(&answers::PARAMETER);
+        }
+        if !rcpt.path.is_ascii() && !transaction.utf8 {
             return self.refuse(&answers::UTF8_NOT_ASKED);
         }
         if transaction.recipients >= self.config.recipients_max {
@@ -374,7 +426,7 @@ impl Session {
             return None;
         }
         self.state = State::Asked(Question::Recipient);
-        Some(Event::Recipient(path))
+        Some(Event::Recipient(rcpt))
     }
 
     fn data(&mut self) -> Option<Event<'static>> {

@@ -1,18 +1,22 @@
 //! Plays the transcripts in `tests/conversations/`, each as it stands and cut into pieces of every size.
 //!
 //! `C:` is a line from the client, `c:` the same without its CRLF, `C*n:` n times; escapes are Rust's. What follows is what
-//! the session does: `S:` a reply line, `E:` an event. `# whole` as the first line: what matters is what came together.
+//! the session does: `S:` a reply line, `E:` an event. A first line that begins with `# submission` has
+//! its offers; `# whole` as the first line: what matters is what came together.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use smtp::session::answers;
-use smtp::{Config, Event, Path, Reply, Session};
+use smtp::{Auth, Config, Event, Path, Reply, Session, SignInOffer};
 use std::fs;
 
 const SIZE_MAX: u64 = 1_000;
 
-fn config() -> Config {
-    Config { hostname: "mx.example".into(), size_max: SIZE_MAX, recipients_max: 3, starttls: true }
+/// What an MX offers, or submission.
+fn config(submission: bool) -> Config {
+    let sign_in = if submission { SignInOffer::InTls } else { SignInOffer::No };
+    let hostname = "mx.example".into();
+    Config { hostname, size_max: SIZE_MAX, recipients_max: 3, starttls: true, dsn: submission, sign_in }
 }
 
 /// A session and what it did, in order.
@@ -23,8 +27,8 @@ struct Player {
 }
 
 impl Player {
-    fn new() -> Self {
-        let mut session = Session::new(config(), false);
+    fn new(config: Config) -> Self {
+        let mut session = Session::new(config, false);
         session.greet();
         Self { session, log: Vec::new(), body: Vec::new() }
     }
@@ -37,7 +41,11 @@ impl Player {
                 Event::NeedInput => return assert!(input.is_empty(), "input was left"),
                 Event::Body(piece) => self.body.extend_from_slice(piece),
                 Event::Mail(mail) => self.session.answer(&sender(&mail.path)),
-                Event::Recipient(path) => self.session.answer(&recipient(&path)),
+                Event::Auth(auth) => {
+                    let reply = self.sign_in(&auth);
+                    self.session.answer(&reply);
+                }
+                Event::Recipient(rcpt) => self.session.answer(&recipient(&rcpt.path)),
                 Event::Data => self.session.answer(&answers::START_INPUT),
                 Event::Message => {
                     let with = self.session.protocol().name();
@@ -57,6 +65,15 @@ impl Player {
             }
             self.note_replies();
         }
+    }
+
+    fn sign_in(&mut self, auth: &Auth) -> Reply {
+        let (name, password) = match auth {
+            Auth::Plain(message) => ("PLAIN".to_owned(), message),
+            Auth::Login(name, password) => (format!("LOGIN {}", name.escape_ascii()), password),
+        };
+        self.log.push(format!("E: {name} {}", password.escape_ascii()));
+        if password.ends_with(b"right") { answers::SIGNED_IN } else { answers::WRONG_PASSWORD }
     }
 
     fn note_replies(&mut self) {
@@ -129,7 +146,7 @@ fn turns(transcript: &str) -> Vec<Turn> {
 }
 
 fn play(name: &str, transcript: &str, cut: usize) {
-    let mut player = Player::new();
+    let mut player = Player::new(config(transcript.starts_with("# submission")));
     for turn in turns(transcript) {
         player.log.clear();
         if turn.input.is_empty() {
@@ -184,6 +201,10 @@ mod random {
             b"\r\n.\r\n",
             b"\n.\n",
             b"\r.\r",
+            b"AUTH PLAIN\r\n",
+            b"AUTH LOGIN YQ==\r\n",
+            b"AUTH PLAIN AGEAcmlnaHQ=\r\n",
+            b"cmlnaHQ=\r\n",
             b"BDAT 5\r\n",
             b"BDAT 5 LAST\r\nabc\r\n",
             b"BDAT 0 LAST\r\n",
@@ -201,11 +222,12 @@ mod random {
         fn how_a_conversation_is_cut_changes_nothing(
             fragments in prop::collection::vec(fragment(), 0..40),
             cuts in prop::collection::vec(1usize..60, 1..20),
+            submission in any::<bool>(),
         ) {
             let conversation = [b"EHLO a.example\r\n".to_vec(), fragments.concat()].concat();
-            let mut whole = Player::new();
+            let mut whole = Player::new(Config { sign_in: SignInOffer::Anywhere, ..config(submission) });
             whole.feed(&conversation);
-            let mut pieces = Player::new();
+            let mut pieces = Player::new(Config { sign_in: SignInOffer::Anywhere, ..config(submission) });
             let mut rest = &conversation[..];
             for cut in cuts.iter().cycle() {
                 if rest.is_empty() || pieces.log.last().is_some_and(|line| line == "E: close") {

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use smtp::session::answers;
-use smtp::{Config, Event, Reply, ReplyParser, Session};
+use smtp::{Config, Event, Reply, ReplyParser, Session, SignInOffer};
 
 /// Octets of a message: little, so that inputs reach it.
 const SIZE_MAX: u64 = 10_000;
@@ -20,7 +20,8 @@ struct Player {
 impl Player {
     fn new() -> Self {
         let hostname = "mx.example".to_owned();
-        let config = Config { hostname, size_max: SIZE_MAX, recipients_max: 3, starttls: false };
+        let sign_in = SignInOffer::Anywhere;
+        let config = Config { hostname, size_max: SIZE_MAX, recipients_max: 3, starttls: false, dsn: true, sign_in };
         let mut session = Session::new(config, false);
         session.greet();
         Self { session, replies: Vec::new(), body: Vec::new(), messages: Vec::new(), closed: false }
@@ -34,10 +35,11 @@ impl Player {
                     self.session.answer(&Reply::new(550, 7, 1, "No"));
                 }
                 Event::Mail(_) => self.session.answer(&answers::SENDER_OK),
-                Event::Recipient(path) if path.as_str().len() % 5 == 4 => {
+                Event::Recipient(rcpt) if rcpt.path.as_str().len() % 5 == 4 => {
                     self.session.answer(&Reply::new(550, 1, 1, "No"));
                 }
                 Event::Recipient(_) => self.session.answer(&answers::RECIPIENT_OK),
+                Event::Auth(_) => self.session.answer(&answers::SIGNED_IN),
                 Event::Data => {
                     self.body.clear();
                     self.session.answer(&answers::START_INPUT);

@@ -124,6 +124,8 @@ impl World {
                 size_max: SIZE_MAX,
                 recipients_max: 100,
                 starttls: true,
+                dsn: false,
+                sign_in: smtp::SignInOffer::No,
             },
             directory: DirectoryClient::connect(&directory_at.to_string(), Arc::clone(&internal)).unwrap(),
             internal,

@@ -15,6 +15,10 @@ pub const SENDER_OK: Reply = Reply::new(250, 1, 0, "Sender OK");
 pub const RECIPIENT_OK: Reply = Reply::new(250, 1, 5, "Recipient OK");
 /// For [`super::Event::Data`].
 pub const START_INPUT: Reply = Reply::bare(354, Cow::Borrowed("Send the message, end with CRLF.CRLF"));
+/// For [`super::Event::Auth`] (RFC 4954 §6).
+pub const SIGNED_IN: Reply = Reply::new(235, 7, 0, "Welcome");
+/// For [`super::Event::Auth`]: the same words for an unknown name and a wrong password.
+pub const WRONG_PASSWORD: Reply = Reply::new(535, 7, 8, "Wrong name or password");
 /// For [`super::Session::close`] before the greeting.
 pub const EARLY_TALKER: Reply = Reply::new(521, 5, 1, "Wait for the greeting");
 /// For [`super::Session::close`] when too long nothing came (RFC 5321 §4.5.3.2.7).
@@ -29,6 +33,16 @@ pub(super) const CANNOT_VERIFY: Reply = Reply::new(252, 0, 0, "Not verified; sen
 pub(super) const HELP: Reply = Reply::new(214, 0, 0, "RFC 5321 describes the commands");
 pub(super) const READY_FOR_TLS: Reply = Reply::new(220, 0, 0, "Ready for TLS");
 
+pub(super) const SIGN_IN_FIRST: Reply = Reply::new(530, 7, 0, "Sign in first");
+pub(super) const TLS_FIRST: Reply = Reply::new(530, 7, 0, "Say STARTTLS first");
+pub(super) const NO_PASSWORD_IN_THE_CLEAR: Reply = Reply::new(538, 7, 11, "Passwords are taken through TLS only");
+pub(super) const SIGNED_IN_ALREADY: Reply = Reply::new(503, 5, 1, "Somebody is signed in already");
+pub(super) const AUTH_IN_TRANSACTION: Reply = Reply::new(503, 5, 1, "AUTH cannot stand within a transaction");
+pub(super) const NO_SUCH_MECHANISM: Reply = Reply::new(504, 5, 4, "The mechanisms are PLAIN and LOGIN");
+pub(super) const NOT_BASE64: Reply = Reply::new(501, 5, 2, "The response is not base64");
+pub(super) const SASL_GIVEN_UP: Reply = Reply::new(501, 7, 0, "Given up");
+pub(super) const SASL_LINE_TOO_LONG: Reply = Reply::new(500, 5, 6, "The response is too long");
+pub(super) const TOO_MANY_SIGN_INS: Reply = Reply::new(421, 7, 0, "Too many failed sign-ins, closing");
 pub(super) const BARE_LF: Reply = Reply::new(500, 5, 2, "LF without CR");
 pub(super) const LINE_TOO_LONG: Reply = Reply::new(500, 5, 2, "Line too long");
 pub(super) const LINE_ENDLESS: Reply = Reply::new(421, 5, 2, "Line too long, closing");
@@ -62,10 +76,19 @@ pub(super) fn helo(hostname: &str) -> Reply {
 
 /// RFC 5321 §4.1.1.1, and what is on offer now.
 pub(super) fn ehlo(config: &Config, client: &str, tls: bool) -> Reply {
-    let Config { hostname, size_max, recipients_max, starttls } = config;
+    let Config { hostname, size_max, recipients_max, starttls, dsn, sign_in } = config;
     let mut text = format!("{hostname} greets {client}\nPIPELINING\nSIZE {size_max}\n8BITMIME\nSMTPUTF8\nCHUNKING\n");
     if *starttls && !tls {
         text.push_str("STARTTLS\n");
+    }
+    if *dsn {
+        text.push_str("DSN\n");
+    }
+    if *dsn && tls {
+        text.push_str("REQUIRETLS\n");
+    }
+    if sign_in.takes_passwords(tls) {
+        text.push_str("AUTH PLAIN LOGIN\n");
     }
     text.push_str("ENHANCEDSTATUSCODES\n");
     // RFC 9422.

@@ -67,7 +67,7 @@ impl Session {
         match &mut self.state {
             State::Data(transfer) => transfer.fault = Some(fault),
             State::Chunk(chunk) => chunk.refusal = Some(answers::for_fault(fault)),
-            State::Silent | State::Command | State::Asked(_) | State::Handshake | State::Closed => {}
+            State::Silent | State::Command | State::Asked(_) | State::Sasl(_) | State::Handshake | State::Closed => {}
         }
         self.void()
     }
