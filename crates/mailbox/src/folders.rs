@@ -3,8 +3,9 @@
 use crate::error::Error;
 use crate::row::{modseq, uid_validity};
 use crate::types::{FolderId, FolderRef};
+use model::folder::INBOX;
 use model::{Flag, Flags, FolderName, ModSeq, SpecialUse, Uid, UidValidity};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 /// What [`FolderState::from_row`] reads, from the first column on.
 pub(crate) const COLUMNS: &str = "id, uid_validity, uid_next, highest_modseq, recent_from, vanished_floor, vanished_runs, messages, \
@@ -32,15 +33,22 @@ pub(crate) struct FolderState {
 impl FolderState {
     /// The folder, if it is there and more than a name.
     pub(crate) fn load(connection: &Connection, folder: FolderRef<'_>) -> Result<Self, Error> {
-        let found = match folder {
-            FolderRef::Id(id) => connection
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM folder WHERE id = ?1 AND selectable"))?
-                .query_row([id.0], Self::from_row),
-            FolderRef::Name(name) => connection
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM folder WHERE name = ?1 AND selectable"))?
-                .query_row([name.as_str()], Self::from_row),
+        let find = |what: &str, value: &dyn ToSql| {
+            connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM folder WHERE {what} = ?1 AND selectable"))?
+                .query_row([value], Self::from_row)
+                .optional()
         };
-        found.optional()?.ok_or(Error::NoSuchFolder)
+        let found = match folder {
+            FolderRef::Id(id) => find("id", &id.0)?,
+            FolderRef::Name(name) => find("name", &name.as_str())?,
+            FolderRef::Incoming { junk: false } => find("name", &INBOX)?,
+            FolderRef::Incoming { junk: true } => match find("special_use", &special_use_number(SpecialUse::Junk))? {
+                Some(folder) => Some(folder),
+                None => find("name", &INBOX)?,
+            },
+        };
+        found.ok_or(Error::NoSuchFolder)
     }
 
     /// The row that a query for [`COLUMNS`] gives.

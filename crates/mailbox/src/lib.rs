@@ -44,6 +44,8 @@ pub use error::Error;
 pub use fetch::{FetchCursor, FetchPlan, FetchRecord, FetchStep, Items, Section, SectionData, SectionKind};
 pub use index::{IndexBatch, IndexState};
 pub use ingest::{Content, Ingest, Piece, STAGE_BYTES_MIN};
+pub use message::limits::PREFIX_BYTES_MAX;
+pub use message::trace::Prefix;
 pub use quota::{Quota, Usage};
 pub use reader::Reader;
 pub use search::{BadPattern, DateRelation, Pattern, SearchCursor, SearchKey, SearchStep};

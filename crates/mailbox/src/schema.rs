@@ -27,7 +27,7 @@ static WAITING_OBJECTS: OnceLock<Objects> = OnceLock::new();
 /// The waiting-mail file; its mark is `Brvw`.
 pub(crate) static WAITING: Schema = Schema {
     application_id: 0x4272_7677,
-    files: &[include_str!("../schema/waiting-0001.sql")],
+    files: &[include_str!("../schema/waiting-0001.sql"), include_str!("../schema/waiting-0002.sql")],
     expected: &WAITING_OBJECTS,
 };
 

@@ -44,14 +44,13 @@ impl Tx<'_> {
 
     /// Gives every segment of the message its content: one that is there already, or a new one.
     pub(crate) fn place(&mut self, whole: &Whole, upload: Option<UploadId>) -> Result<Vec<Segment>, Error> {
-        let drafts = whole.segments.iter().enumerate();
-        drafts.map(|(at, draft)| self.place_segment(upload, at as u32, draft)).collect()
+        whole.segments.iter().map(|draft| self.place_segment(upload, draft)).collect()
     }
 
-    fn place_segment(&mut self, upload: Option<UploadId>, at: u32, draft: &SegmentDraft) -> Result<Segment, Error> {
+    fn place_segment(&mut self, upload: Option<UploadId>, draft: &SegmentDraft) -> Result<Segment, Error> {
         let staged = match (draft.staged, upload) {
             (0, _) => None,
-            (_, Some(upload)) => Some(self.staged_content(upload, at)?.ok_or(Error::UploadIncomplete)?),
+            (_, Some(upload)) => Some(self.staged_content(upload, draft.number)?.ok_or(Error::UploadIncomplete)?),
             (_, None) => return Err(Error::UploadIncomplete),
         };
         if staged.is_some_and(|(_, chunks)| chunks != draft.staged) {

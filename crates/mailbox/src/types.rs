@@ -31,6 +31,11 @@ pub enum FolderRef<'a> {
     Id(FolderId),
     /// As a client wrote it.
     Name(&'a FolderName),
+    /// Where new mail goes: INBOX, or what was found to be junk into the folder for it, if there is one.
+    Incoming {
+        /// Found to be junk.
+        junk: bool,
+    },
 }
 
 impl From<FolderId> for FolderRef<'_> {

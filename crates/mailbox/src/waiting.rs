@@ -44,6 +44,17 @@ struct UnderWay {
     held: Vec<u8>,
 }
 
+/// What is known of a message when its body is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closing<'a> {
+    /// The content key, wrapped for the owner.
+    pub wrap: &'a [u8],
+    /// Fields that stand in front of the body, sealed under the same key; empty when there are none.
+    pub prefix: &'a [u8],
+    /// Whether it was found to be junk.
+    pub junk: bool,
+}
+
 /// What begin found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begun {
@@ -62,6 +73,10 @@ pub struct WaitingMessage {
     pub received_at: Timestamp,
     /// The content key, wrapped for the owner.
     pub wrap: Vec<u8>,
+    /// Fields that stand in front of the body, sealed under the same key; empty when there are none.
+    pub prefix: Vec<u8>,
+    /// Whether it was found to be junk.
+    pub junk: bool,
     /// Octets of sealed body.
     pub size: u64,
     /// Chunks of sealed body: [`WaitingFile::read`] takes 0 to `chunks` - 1.
@@ -142,14 +157,14 @@ impl WaitingFile {
         Ok(())
     }
 
-    /// Writes what is left of the body and the key wrap, and waits for the disk. With `synchronous=FULL` the log is synced
+    /// Writes what is left of the body and what closes it, and waits for the disk. With `synchronous=FULL` the log is synced
     /// before COMMIT returns, and with it every chunk that was written to the log before.
     ///
     /// # Errors
     /// [`Error::NoSuchDelivery`] when it was not begun, [`Error::DiskFull`]; then it is not kept.
-    pub fn complete(&mut self, delivery: &DeliveryId, wrap: &[u8]) -> Result<(), Error> {
+    pub fn complete(&mut self, delivery: &DeliveryId, closing: Closing<'_>) -> Result<(), Error> {
         let coming = self.under_way.get_mut(delivery).ok_or(Error::NoSuchDelivery)?;
-        write(&mut self.connection, delivery, coming, Some(wrap))?;
+        write(&mut self.connection, delivery, coming, Some(closing))?;
         self.under_way.remove(delivery);
         // The message is kept; a checkpoint that fails now fails again at the next one, by name.
         let log = std::fs::metadata(with_suffix(&self.path, "-wal")).map_or(0, |meta| meta.len());
@@ -198,22 +213,29 @@ impl WaitingFile {
         let found = self
             .connection
             .prepare_cached(
-                "SELECT delivery, received_ms, wrap, size, chunks, id FROM delivery WHERE wrap IS NOT NULL AND id > ?1 \
+                "SELECT delivery, received_ms, wrap, size, chunks, id, coalesce(prefix, x''), junk FROM delivery WHERE wrap IS NOT NULL AND id > ?1 \
                  ORDER BY id LIMIT 1",
             )?
             .query_row([before.map_or(0, |before| before.row)], |row| {
                 let delivery: Vec<u8> = row.get(0)?;
-                Ok((delivery, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?, row.get(4)?, row.get(5)?))
+                Ok((delivery, row.get(1)?, row.get::<_, i64>(3)?, WaitingMessage {
+                    delivery: DeliveryId::from_bytes([0; DeliveryId::LEN]),
+                    received_at: Timestamp::UNIX_EPOCH,
+                    wrap: row.get(2)?,
+                    prefix: row.get(6)?,
+                    junk: row.get(7)?,
+                    size: 0,
+                    chunks: row.get(4)?,
+                    row: row.get(5)?,
+                }))
             })
             .optional()?;
-        let Some((delivery, received_ms, wrap, size, chunks, row)) = found else { return Ok(None) };
+        let Some((delivery, received_ms, size, message)) = found else { return Ok(None) };
         Ok(Some(WaitingMessage {
             delivery: DeliveryId::try_from(delivery.as_slice()).map_err(|error| Error::damaged(error.to_string()))?,
             received_at: Timestamp::from_millisecond(received_ms).map_err(|_| Error::damaged("an impossible date"))?,
-            wrap,
             size: u64::try_from(size).map_err(|_| Error::damaged("a negative size"))?,
-            chunks,
-            row,
+            ..message
         }))
     }
 
@@ -289,12 +311,12 @@ impl WaitingFile {
     }
 }
 
-/// Writes what is held of a delivery, and with a wrap completes it, in one commit; on an error nothing is written.
+/// Writes what is held of a delivery, and with its closing completes it, in one commit; on an error nothing is written.
 fn write(
     connection: &mut Connection,
     delivery: &DeliveryId,
     coming: &mut UnderWay,
-    wrap: Option<&[u8]>,
+    closing: Option<Closing<'_>>,
 ) -> Result<(), Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let row = match coming.row {
@@ -309,8 +331,15 @@ fn write(
         chunks += 1;
     }
     transaction
-        .prepare_cached("UPDATE delivery SET size = ?2, chunks = ?3, wrap = ?4 WHERE id = ?1")?
-        .execute(params![row, coming.size as i64, chunks, wrap])?;
+        .prepare_cached("UPDATE delivery SET size = ?2, chunks = ?3, wrap = ?4, prefix = ?5, junk = ?6 WHERE id = ?1")?
+        .execute(params![
+            row,
+            coming.size as i64,
+            chunks,
+            closing.map(|closing| closing.wrap),
+            closing.map(|closing| closing.prefix).filter(|prefix| !prefix.is_empty()),
+            closing.is_some_and(|closing| closing.junk)
+        ])?;
     transaction.commit()?;
     (coming.row, coming.chunks) = (Some(row), chunks);
     coming.held.clear();

@@ -6,6 +6,7 @@ mod common;
 use common::Place;
 use common::*;
 use mailbox::*;
+use message::trace::Prefix;
 use model::{Flag, Flags, FolderName, UidSet};
 
 /// Octets of all stored chunks, before compression.
@@ -392,4 +393,87 @@ fn what_the_node_moves_between_threads_can_be_moved() {
     fn send<T: Send>() {}
     send::<(Writer, Reader, mailbox::waiting::WaitingFile, Ingest, Content, Piece)>();
     send::<(FetchPlan, FetchCursor, SearchKey, SearchCursor, Change, Error)>();
+}
+
+#[test]
+fn what_is_put_in_front_at_the_end_stands_in_front() {
+    let chunk = 128 * 1024;
+    let prefix = b"Return-Path: <a@b>\r\nReceived: from c\r\n\tby d;\r\n\tnow\r\n".as_slice();
+    let long = [b"X-Long: ".as_slice(), &vec![b'x'; 60_000], b"\r\n"].concat();
+    let multipart = with_attachment("sized", &attachment(9, 40_000));
+    let texts: Vec<Vec<u8>> = vec![
+        Vec::new(),
+        b" goes on\r\n\r\nbody".to_vec(),
+        b"Subject: small\r\n\r\nbody\r\n".to_vec(),
+        multipart,
+        noise(1, chunk - prefix.len()),
+        noise(2, chunk - prefix.len() + 1),
+        noise(3, 3 * chunk),
+        with_attachment("staged", &attachment(4, 2_000_000)),
+    ];
+    let place = Place::new();
+    let mut writer = place.writer();
+    for (at, text) in texts.iter().enumerate() {
+        let upload = UploadId(at as u64);
+        for prefix in [prefix, &long] {
+            let mut ingest = Ingest::new();
+            for piece in text.chunks(50_000) {
+                ingest.push(piece).unwrap();
+                let pieces = ingest.take_pieces();
+                run(&mut writer, |tx| tx.stage(upload, pieces));
+            }
+            let content = ingest.finish_behind(&Prefix::new(prefix.to_vec()).unwrap()).unwrap().with_upload(upload);
+            run(&mut writer, |tx| tx.append(Append { content, ..append("INBOX", b"", Flags::NONE) }));
+        }
+        let whole = [prefix, text].concat();
+        run(&mut writer, |tx| tx.append(append("INBOX", &whole, Flags::NONE)));
+    }
+    let (folder, reader) = (inbox(&place), place.reader());
+    reader.check().unwrap();
+    let structures = |uid| {
+        let plan = FetchPlan {
+            folder,
+            uids: UidSet::range(uid, uid),
+            items: Items::ENVELOPE.with(Items::BODY_STRUCTURE),
+            sections: vec![],
+            changed_since: model::ModSeq::ZERO,
+        };
+        fetch(&reader, &plan, 100_000).into_iter().map(|record| (record.envelope, record.body_structure)).next()
+    };
+    for (at, text) in texts.iter().enumerate() {
+        let [late, long_one, whole] = [1, 2, 3].map(|number| uid(at as u32 * 3 + number));
+        assert!(body(&reader, folder, late) == [prefix, text].concat(), "message {at}");
+        assert!(body(&reader, folder, long_one) == [&long[..], text].concat(), "message {at}");
+        for part in [SectionKind::Header, SectionKind::Text].map(|kind| Section { kind, ..Section::whole() }) {
+            let read = |uid| section(&reader, folder, uid, part.clone(), 100_000);
+            assert_eq!(read(late), read(whole), "message {at}");
+        }
+        assert_eq!(structures(late), structures(whole), "message {at}");
+    }
+}
+
+#[test]
+fn a_small_message_with_something_in_front_is_one_content() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let mut ingest = Ingest::new();
+    ingest.push(b"Subject: x\r\n\r\nbody\r\n").unwrap();
+    let content = ingest.finish_behind(&Prefix::new(b"Received: y\r\n".to_vec()).unwrap()).unwrap();
+    run(&mut writer, |tx| tx.append(Append { content, ..append("INBOX", b"", Flags::NONE) }));
+    assert_eq!(stored(&place).1, 1);
+}
+
+#[test]
+fn junk_goes_where_junk_goes() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let arrive = |junk| Append { folder: FolderRef::Incoming { junk }, ..append("INBOX", b"x", Flags::NONE) };
+    let inbox = inbox(&place);
+    let junk = place.reader().select(&name("Junk")).unwrap().folder;
+    assert_eq!(run(&mut writer, |tx| tx.append(arrive(false))).folder, inbox);
+    assert_eq!(run(&mut writer, |tx| tx.append(arrive(true))).folder, junk);
+    run(&mut writer, |tx| tx.rename_folder(&name("Junk"), &name("Rubbish")));
+    assert_eq!(run(&mut writer, |tx| tx.append(arrive(true))).folder, junk);
+    run(&mut writer, |tx| tx.delete_folder(&name("Rubbish")));
+    assert_eq!(run(&mut writer, |tx| tx.append(arrive(true))).folder, inbox);
 }

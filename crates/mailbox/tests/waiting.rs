@@ -5,7 +5,7 @@ mod common;
 
 use common::{attachment, clock, noise};
 use mailbox::Error;
-use mailbox::waiting::{Begun, WaitingFile};
+use mailbox::waiting::{Begun, Closing, WaitingFile};
 use model::{DeliveryId, MailboxId};
 use std::path::PathBuf;
 use vault::{FileKey, NodeKey};
@@ -39,7 +39,7 @@ fn id(number: u8) -> DeliveryId {
 fn deliver(file: &mut WaitingFile, number: u8, body: &[u8]) {
     assert_eq!(file.begin(&id(number), clock()).unwrap(), Begun::New);
     body.chunks(50_000).for_each(|piece| file.push(&id(number), piece).unwrap());
-    file.complete(&id(number), &[number; 100]).unwrap();
+    file.complete(&id(number), Closing { wrap: &[number; 100], prefix: &[], junk: false }).unwrap();
 }
 
 fn read(file: &WaitingFile, number: u8) -> Vec<u8> {
@@ -84,7 +84,7 @@ fn what_was_not_completed_is_not_there() {
     // Its sender begins again, and this time it is another body.
     file.begin(&id(1), clock()).unwrap();
     file.push(&id(1), b"second").unwrap();
-    file.complete(&id(1), b"wrap").unwrap();
+    file.complete(&id(1), Closing { wrap: b"wrap", prefix: b"sealed", junk: true }).unwrap();
     assert_eq!(read(&file, 1), b"second");
     file.begin(&id(2), clock()).unwrap();
     file.push(&id(2), &noise(2, 300_000)).unwrap();
@@ -92,7 +92,10 @@ fn what_was_not_completed_is_not_there() {
     let mut file = place.open();
     assert_eq!(file.count().unwrap(), 1);
     assert!(matches!(file.push(&id(2), b"x"), Err(Error::NoSuchDelivery)));
-    assert!(matches!(file.complete(&id(2), b"x"), Err(Error::NoSuchDelivery)));
+    assert!(matches!(
+        file.complete(&id(2), Closing { wrap: b"x", prefix: &[], junk: false }),
+        Err(Error::NoSuchDelivery)
+    ));
     file.discard(&id(2)).unwrap();
     file.remove(&id(1)).unwrap();
     assert!(file.is_empty().unwrap());

@@ -10,10 +10,10 @@ mod share;
 use crate::nodes::NodeRpc;
 use crate::patience::Patience;
 use body::{Body, Frame};
-use bytes::Bytes;
 use link::LinkError;
+use message::trace::Prefix;
 use model::{DeliveryId, MailboxId};
-use share::{Outcomes, Recipient, Share, is_committed};
+use share::{Outcomes, Recipient, Share, Text, is_committed};
 use tokio::time::Instant;
 use vault::VaultError;
 use vault::sealing::PublicKey;
@@ -45,6 +45,15 @@ pub enum Undelivered {
     NoRoom,
     /// A disk is full.
     DiskFull,
+}
+
+/// What was found out about a message on its way, which is known only at its end.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// Fields that stand in front of the text.
+    pub prefix: Prefix,
+    /// Recipients to whom it is junk.
+    pub junk: Vec<MailboxId>,
 }
 
 /// What a finished delivery came to.
@@ -145,10 +154,10 @@ impl Delivery {
     }
 
     /// The text is whole: commits it everywhere.
-    pub async fn finish(mut self) -> Report {
+    pub async fn finish(mut self, findings: &Findings) -> Report {
         let recipients = self.recipients();
         let mut size = 0;
-        let outcomes = match self.commit(&mut size).await {
+        let outcomes = match self.commit(findings, &mut size).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 tracing::warn!(delivery = %self.id, %error, "delivery given up before the commit");
@@ -160,29 +169,30 @@ impl Delivery {
         Report { committed, recipients, size, undelivered }
     }
 
-    async fn commit(&mut self, size: &mut u64) -> Result<Outcomes, DeliverError> {
+    async fn commit(&mut self, findings: &Findings, size: &mut u64) -> Result<Outcomes, DeliverError> {
         let mut body = self.body.take().ok_or(DeliverError::Order)?;
         let replayable = body.replay().is_some();
-        for frame in body.finish()? {
-            send(&mut self.shares, &frame, replayable).await?;
+        let last = body.finish(findings.prefix.as_bytes())?;
+        for frame in &last.frames {
+            send(&mut self.shares, frame, replayable).await?;
         }
+        self.shares.iter_mut().for_each(|share| share.close(last.sealed_prefix.clone()));
         *size = body.size();
-        let replay: Option<&[Bytes]> = body.replay();
+        let text = Text { size: body.size(), replay: body.replay(), findings };
         // One reply speaks for all recipients: when one fails, the sender tries all of them again, and who has the message
         // already has it twice then. So first every node is to have the whole text, and then they commit one after the
         // other, so that a failure stops those that have not.
         let deadline = Instant::now() + self.patience.settle / 2;
         for share in &mut self.shares {
-            if !share.make_ready(replay, deadline).await {
+            if !share.make_ready(text, deadline).await {
                 return Err(LinkError::Closed.into());
             }
         }
         let deadline = Instant::now() + self.patience.settle;
-        let size = body.size();
         let mut outcomes = Outcomes::new();
         for share in &mut self.shares {
             let recipients = share.recipients.len();
-            let committed = share.commit(size, replay, deadline).await;
+            let committed = share.commit(text, deadline).await;
             let all = committed.values().filter(|outcome| is_committed(**outcome)).count() == recipients;
             outcomes.extend(committed);
             if !all {

@@ -42,9 +42,8 @@ pub const REPLAY_BYTES_MAX: usize = 128 * 1024;
 pub const FRAME_TEXT_BYTES: usize = vault::sealing::SEGMENT_BYTES;
 /// Frames to one node that wait to be sent: the transport has a window of its own.
 pub const FRAMES_QUEUED_MAX: usize = 4;
-/// Octets of the trace fields at most: a path, two names and an address literal with what stands between them, doubled.
-/// They go on top of a message, which with them must not be over what a node takes.
-pub const TRACE_BYTES_MAX: u64 = 4 * 1024;
+/// Octets of the fields that are put in front of a message, which with them must not be over what a node takes.
+pub const TRACE_BYTES_MAX: u64 = message::limits::PREFIX_BYTES_MAX as u64;
 /// Octets read from a client at once.
 pub const READ_BYTES: usize = 16 * 1024;
 /// Octets of replies that are gathered before they are written, for a client that pipelines without end.

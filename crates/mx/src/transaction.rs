@@ -1,9 +1,9 @@
 //! One SMTP transaction: MAIL opens it, each RCPT asks for a recipient, the text goes to the nodes, the end is a reply.
 
-use crate::deliver::{Delivery, Report, Undelivered};
+use crate::deliver::{Delivery, Findings, Report, Undelivered};
 use crate::trace::{self, Peer};
 use crate::{Mx, answers, metrics as names, recipient};
-use message::trace::HopCounter;
+use message::trace::{HopCounter, Prefix};
 use model::DeliveryId;
 use model::limits::RECEIVED_FIELDS_MAX;
 use smtp::session::answers::START_INPUT;
@@ -32,6 +32,8 @@ pub struct Transaction {
     /// `None` once it was given up.
     delivery: Option<Delivery>,
     forward_path: Option<Path>,
+    /// What goes in front of the text.
+    trace: String,
     hops: HopCounter,
     fault: Option<Fault>,
 }
@@ -47,7 +49,8 @@ impl Transaction {
             answers::INTERNAL
         })?;
         let delivery = Some(Delivery::new(id, size.unwrap_or(0), mx.patience));
-        Ok(Self { id, reverse_path, delivery, forward_path: None, hops: HopCounter::new(), fault: None })
+        let hops = HopCounter::new();
+        Ok(Self { id, reverse_path, delivery, forward_path: None, trace: String::new(), hops, fault: None })
     }
 
     /// RCPT.
@@ -61,17 +64,13 @@ impl Transaction {
         reply
     }
 
-    /// The text is about to come: the trace fields go first (RFC 5321 §4.4).
+    /// The text is about to come. The trace fields are settled now (RFC 5321 §4.4).
     pub async fn begin(&mut self, mx: &Mx, peer: &Peer<'_>) -> Reply {
         let Some(delivery) = &mut self.delivery else { return answers::UNAVAILABLE };
         // With several recipients the field would tell each of the others (RFC 5321 §7.6).
         let only = if delivery.recipients() == 1 { self.forward_path.as_ref() } else { None };
-        let fields = trace::fields(mx, self.id, &self.reverse_path, peer, only);
-        let begun = async {
-            delivery.begin().await?;
-            delivery.push(fields.as_bytes()).await
-        };
-        match begun.await {
+        self.trace = trace::fields(mx, self.id, &self.reverse_path, peer, only);
+        match delivery.begin().await {
             Ok(()) => START_INPUT,
             Err(error) => {
                 tracing::error!(delivery = %self.id, %error, "a delivery could not begin");
@@ -106,7 +105,14 @@ impl Transaction {
             ::metrics::counter!(names::MESSAGES, "result" => result).increment(1);
             return reply;
         };
-        let report = delivery.finish().await;
+        let findings = match Prefix::new(self.trace.into_bytes()) {
+            Ok(prefix) => Findings { prefix, junk: Vec::new() },
+            Err(error) => {
+                tracing::error!(delivery = %self.id, %error, "the fields in front of a message cannot be used");
+                return answers::INTERNAL;
+            }
+        };
+        let report = delivery.finish(&findings).await;
         note(self.id, &report);
         report.undelivered.map_or_else(|| answers::stored(self.id), answers::for_undelivered)
     }

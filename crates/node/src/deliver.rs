@@ -7,13 +7,14 @@
 
 use crate::fault::Fault;
 use crate::intake::Intake;
-use crate::leg::{Admitted, Ending, Recipient, Step};
+use crate::leg::{Admitted, Body, Ending, Recipient, Step};
 use crate::limits::DELIVERY_SILENCE_MS_MAX;
 use crate::primary::Primary;
 use crate::service::Shards;
 use crate::shard::Request;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use mailbox::{PREFIX_BYTES_MAX, Prefix};
 use model::limits::{CHUNK_BYTES_MAX, CREDIT_BYTES, MESSAGE_BYTES_MAX, RECIPIENTS_MAX};
 use model::{DeliveryId, MailboxId};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ const CREDIT_STEP_BYTES: u64 = CREDIT_BYTES / 8;
 const WRAP_BYTES_MAX: usize = 16 * 1024;
 /// Octets that sealing adds to a message at most: a tag for each 64 KiB, and a header.
 const SEALED_BYTES_MAX: u64 = MESSAGE_BYTES_MAX + MESSAGE_BYTES_MAX / 1024 + 4096;
+/// Octets of a sealed prefix: the fields, and a tag.
+const SEALED_PREFIX_BYTES_MAX: usize = PREFIX_BYTES_MAX + 64;
 
 type Replies = mpsc::Sender<Result<DeliverReply, Status>>;
 
@@ -102,7 +105,7 @@ async fn serve(primary: Arc<Primary>, shards: Shards, frames: &mut Frames, repli
             Frame::Plain(plain) => delivery.plain(plain.data).await?,
             Frame::Sealed(sealed) => delivery.sealed(sealed).await?,
             Frame::Wrap(wrap) => delivery.wrap(wrap)?,
-            Frame::Commit(commit) => return delivery.commit(&commit).await,
+            Frame::Commit(commit) => return delivery.commit(commit).await,
         }
     }
 }
@@ -254,25 +257,35 @@ impl Delivery {
         Ok(())
     }
 
-    async fn commit(mut self, commit: &Commit) -> Result<(), Status> {
+    async fn commit(mut self, commit: Commit) -> Result<(), Status> {
         let (plain, sealed) = (self.legs.iter().any(|leg| leg.is_open), self.legs.iter().any(|leg| !leg.is_open));
         let whole =
             (!plain || self.intake.size() == commit.plain_size) && (!sealed || self.sealed_size == commit.sealed_size);
         if !whole {
             return Err(Status::invalid_argument("the body is not as long as it was said to be"));
         }
+        if commit.sealed_prefix.len() > SEALED_PREFIX_BYTES_MAX {
+            return Err(Status::invalid_argument("the sealed prefix is larger than one may be"));
+        }
+        let prefix = Prefix::new(commit.prefix.into()).map_err(invalid)?;
+        let junk = commit.junk_mailbox_ids.iter().map(|id| convert::mailbox_id(id).map_err(invalid));
+        let junk = junk.collect::<Result<Vec<_>, _>>()?;
         let (intake, failed) = (self.intake, self.failed.take());
         let content = match failed {
             _ if !plain => None,
             Some(fault) => Some(Err(fault)),
-            None => Some(intake.finish().await),
+            None => Some(intake.finish_behind(prefix).await),
         };
         let mut committing: FuturesUnordered<_> = self
             .legs
             .drain(..)
             .map(|leg| {
-                let content = content.clone();
-                async move { (leg.mailbox, commit_leg(leg, content).await) }
+                let whole = Whole {
+                    content: content.clone(),
+                    sealed_prefix: commit.sealed_prefix.clone(),
+                    junk: junk.contains(&leg.mailbox),
+                };
+                async move { (leg.mailbox, commit_leg(leg, whole).await) }
             })
             .collect();
         while let Some((mailbox, outcome)) = committing.next().await {
@@ -285,16 +298,27 @@ impl Delivery {
     }
 }
 
+/// What a leg is told of a message that is whole.
+struct Whole {
+    /// In the clear, if anybody's mailbox is open.
+    content: Option<Result<mailbox::Content, Fault>>,
+    /// For those whose mailbox is not.
+    sealed_prefix: Bytes,
+    /// Found to be junk for this recipient.
+    junk: bool,
+}
+
 /// Answered by the leg after its commit is durable.
-async fn commit_leg(leg: Leg, content: Option<Result<mailbox::Content, Fault>>) -> Outcome {
-    let ending = match (leg.is_open, content, leg.wrap) {
-        (true, Some(Ok(content)), _) => Ending::Plain(content),
+async fn commit_leg(leg: Leg, whole: Whole) -> Outcome {
+    let Whole { content, sealed_prefix: prefix, junk } = whole;
+    let body = match (leg.is_open, content, leg.wrap) {
+        (true, Some(Ok(content)), _) => Body::Plain(content),
         (true, Some(Err(fault)), _) => return fault.outcome(),
-        (false, _, Some(wrap)) => Ending::Sealed(wrap),
+        (false, _, Some(wrap)) => Body::Sealed { wrap, prefix },
         (true, None, _) | (false, _, None) => return Outcome::Failed,
     };
     let (answer, answered) = oneshot::channel();
-    if leg.steps.send(Step::Commit(ending, answer)).await.is_err() {
+    if leg.steps.send(Step::Commit(Ending { body, junk }, answer)).await.is_err() {
         return Outcome::Failed;
     }
     answered.await.unwrap_or(Outcome::Failed)

@@ -13,8 +13,8 @@ use crate::upload::{Letter, Staging};
 use crate::waiting::{Boxes, WaitingBox};
 use crate::writer::Origin;
 use bytes::Bytes;
+use mailbox::Prefix;
 use mailbox::waiting::WaitingMessage;
-use model::{Flags, FolderName};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,10 +126,15 @@ async fn one_message(
     let mut opener = Some(opened.map_err(|error| Trouble::Sealed(error.to_string()))?);
     let mut intake = Intake::new(&primary);
     let mut staging = Staging::new(usage);
+    let mut prefix = Prefix::default();
     for sequence in 0.. {
         let chunk = waiting.step(move |file| file.read(&delivery, sequence)).await?.flatten();
         let taken = opener.take().ok_or_else(|| internal("the message was given up before"))?;
         let last = chunk.is_none();
+        if last {
+            // By now the body's first octets have shown that both are of one key.
+            prefix = open_prefix(&taken, &message.prefix)?;
+        }
         let (left, plain) = open_chunk(&primary, taken, chunk).await?;
         opener = left;
         if !plain.is_empty() {
@@ -139,18 +144,20 @@ async fn one_message(
             break;
         }
     }
-    let letter = Letter {
-        folder: FolderName::inbox(),
-        flags: Flags::NONE,
-        keywords: Vec::new(),
-        internal_date: message.received_at,
-        delivery: Some(delivery),
-        token: None,
-    };
+    let letter = Letter::incoming(delivery, message.received_at, message.junk);
     // Durable when this returns; only then may the sealed message go.
-    staging.append(Origin::default(), letter, intake.finish().await?).await?;
+    staging.append(Origin::default(), letter, intake.finish_behind(prefix).await?).await?;
     waiting.step(move |file| file.remove(&delivery)).await?;
     Ok(())
+}
+
+/// What stands in front of the message; nothing when nothing was sealed.
+fn open_prefix(opener: &Opener, sealed: &[u8]) -> Result<Prefix, Trouble> {
+    if sealed.is_empty() {
+        return Ok(Prefix::default());
+    }
+    let fields = opener.open_prefix(sealed).map_err(|error| Trouble::Sealed(error.to_string()))?;
+    Prefix::new(fields).map_err(|error| Trouble::Sealed(error.to_string()))
 }
 
 /// Opens a chunk on the pool; `None` ends the message, which is when it shows whether it is whole.

@@ -7,6 +7,7 @@ use crate::fault::{Fault, internal};
 use crate::limits::INGEST_IN_PLACE_BYTES;
 use crate::primary::Primary;
 use bytes::Bytes;
+use mailbox::Prefix;
 use mailbox::{Content, Ingest, Piece};
 use model::limits::{CHUNK_BYTES_MAX, MESSAGE_BYTES_MAX};
 use std::sync::Arc;
@@ -71,18 +72,23 @@ impl Intake {
     }
 
     /// The message is whole: the last pieces to stage, and the content, which refers to the staged ones.
-    pub async fn finish(mut self) -> Result<Content, Fault> {
+    pub async fn finish(self) -> Result<Content, Fault> {
+        self.finish_behind(Prefix::default()).await
+    }
+
+    /// As [`Intake::finish`], with fields that stand in front of what came.
+    pub async fn finish_behind(mut self, prefix: Prefix) -> Result<Content, Fault> {
         let ingest = self.ingest.take().ok_or_else(gone)?;
         let waiting = std::mem::take(&mut self.waiting);
         if self.size <= INGEST_IN_PLACE_BYTES as u64 {
-            return Ok(ingest.finish()?);
+            return Ok(ingest.finish_behind(&prefix)?);
         }
         let finished = self.primary.readers.run(move || {
             let mut ingest = ingest;
             for data in waiting {
                 ingest.push(&data)?;
             }
-            ingest.finish()
+            ingest.finish_behind(&prefix)
         });
         Ok(finished.await??)
     }

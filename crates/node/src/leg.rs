@@ -12,12 +12,12 @@ use crate::resident::{Delivery, Hold, Opening};
 use crate::shard::Shard;
 use crate::upload::{Letter, Staging};
 use crate::volume::Kind;
-use crate::waiting::WaitingBox;
+use crate::waiting::{Last, WaitingBox};
 use crate::writer::Origin;
 use bytes::Bytes;
 use mailbox::{Content, Piece};
 use model::limits::MESSAGE_BYTES_MAX;
-use model::{DeliveryId, Flags, FolderName, MailboxId};
+use model::{DeliveryId, MailboxId};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -57,11 +57,24 @@ pub enum Step {
 }
 
 /// How a body ends.
-pub enum Ending {
+pub struct Ending {
+    /// The body, and what stands in front of it.
+    pub body: Body,
+    /// Found to be junk.
+    pub junk: bool,
+}
+
+/// A body that is whole.
+pub enum Body {
     /// In the clear.
     Plain(Content),
-    /// Sealed, with this recipient's wrap of its key.
-    Sealed(Bytes),
+    /// Sealed, with this recipient's wrap of its key, and what stands in front of it under the same key.
+    Sealed {
+        /// The wrap.
+        wrap: Bytes,
+        /// Sealed fields.
+        prefix: Bytes,
+    },
 }
 
 /// Admits a recipient, or says why not.
@@ -160,10 +173,11 @@ async fn open_leg(shard: &Shard, hold: &Hold, delivery: DeliveryId, mut body: mp
             // What comes after a failure is only counted out; a sealed body is not for an open mailbox.
             Step::Pieces(_) | Step::Sealed(_) => {}
             Step::Commit(ending, answer) => {
-                let outcome = match (ending, failed) {
-                    (Ending::Plain(content), None) => commit_open(shard, hold, staging, delivery, content).await,
+                let letter = Letter::incoming(delivery, shard.primary.now(), ending.junk);
+                let outcome = match (ending.body, failed) {
+                    (Body::Plain(content), None) => commit_open(hold, staging, letter, content).await,
                     (_, Some(fault)) => Err(fault),
-                    (Ending::Sealed(_), None) => Err(internal("a sealed body came for an open mailbox")),
+                    (Body::Sealed { .. }, None) => Err(internal("a sealed body came for an open mailbox")),
                 };
                 let outcome = outcome.unwrap_or_else(|fault| {
                     fault.report(&hold.id);
@@ -190,23 +204,14 @@ async fn stage(hold: &Hold, staging: &mut Option<Staging>, pieces: Vec<Piece>) -
 }
 
 async fn commit_open(
-    shard: &Shard,
     hold: &Hold,
     staging: Option<Staging>,
-    delivery: DeliveryId,
+    letter: Letter,
     content: Content,
 ) -> Result<Outcome, Fault> {
     let staging = match staging {
         Some(staging) => staging,
         None => Staging::new(hold.enter().await?),
-    };
-    let letter = Letter {
-        folder: FolderName::inbox(),
-        flags: Flags::NONE,
-        keywords: Vec::new(),
-        internal_date: shard.primary.now(),
-        delivery: Some(delivery),
-        token: None,
     };
     // Durable when this returns: `Staging::append` is answered after the commit.
     let appended = staging.append(Origin::default(), letter, content).await?;
@@ -241,15 +246,17 @@ async fn waiting_leg(
             }
             Step::Sealed(_) | Step::Pieces(_) => {}
             Step::Commit(ending, answer) => {
-                let outcome = match (ending, failed.take()) {
+                let Ending { body, junk } = ending;
+                let outcome = match (body, failed.take()) {
                     _ if known => Ok(Outcome::Already),
                     (_, Some(fault)) => Err(fault),
-                    (Ending::Plain(_), None) => {
-                        Err(internal("a body in the clear came for a mailbox that is not open"))
-                    }
+                    (Body::Plain(_), None) => Err(internal("a body in the clear came for a mailbox that is not open")),
                     // Durable when this returns.
-                    (Ending::Sealed(wrap), None) => waiting
-                        .complete(delivery, !begun, std::mem::take(&mut buffer), wrap)
+                    (Body::Sealed { wrap, prefix }, None) => waiting
+                        .complete(
+                            delivery,
+                            Last { begin: !begun, data: std::mem::take(&mut buffer), wrap, prefix, junk },
+                        )
                         .await
                         .map(|()| Outcome::Waiting),
                 };

@@ -38,10 +38,22 @@ pub struct Arrived {
     pub octets: u64,
 }
 
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Where a client said.
+    Folder(FolderName),
+    /// Where new mail goes.
+    Incoming {
+        /// It was found to be junk on its way.
+        junk: bool,
+    },
+}
+
 /// A message that is whole but for its octets.
 pub struct Letter {
     /// Where to.
-    pub folder: FolderName,
+    pub destination: Destination,
     /// System flags.
     pub flags: Flags,
     /// Keywords.
@@ -57,13 +69,28 @@ pub struct Letter {
 impl Letter {
     fn append(&self, content: Content) -> Append<'_> {
         Append {
-            folder: FolderRef::Name(&self.folder),
+            folder: match &self.destination {
+                Destination::Folder(name) => FolderRef::Name(name),
+                Destination::Incoming { junk } => FolderRef::Incoming { junk: *junk },
+            },
             flags: self.flags,
             keywords: &self.keywords,
             internal_date: self.internal_date,
             content,
             delivery: self.delivery,
             token: self.token,
+        }
+    }
+
+    /// New mail of this delivery.
+    pub fn incoming(delivery: DeliveryId, internal_date: Timestamp, junk: bool) -> Self {
+        Self {
+            destination: Destination::Incoming { junk },
+            flags: Flags::NONE,
+            keywords: Vec::new(),
+            internal_date,
+            delivery: Some(delivery),
+            token: None,
         }
     }
 }
@@ -246,7 +273,7 @@ fn letter(folder: &FolderName, message: &NextMessage, now: Timestamp) -> Result<
         given => Timestamp::from_millisecond(given).map_err(|_| malformed("the internal date is out of range"))?,
     };
     Ok(Letter {
-        folder: folder.clone(),
+        destination: Destination::Folder(folder.clone()),
         flags: flags(message.flags)?,
         keywords: keywords(&message.keywords)?,
         internal_date,

@@ -9,7 +9,7 @@ use crate::limits::WAITING_MESSAGES_MAX;
 use crate::primary::Primary;
 use crate::volume::Kind;
 use bytes::Bytes;
-use mailbox::waiting::WaitingFile;
+use mailbox::waiting::{Closing, WaitingFile};
 use model::{DeliveryId, MailboxId};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -33,6 +33,20 @@ pub struct WaitingBox {
     /// Those that were given it and have not said that they are done.
     users: Cell<usize>,
     file: Mutex<Option<WaitingFile>>,
+}
+
+/// The end of a message that will wait.
+pub struct Last {
+    /// Nothing of it was written yet.
+    pub begin: bool,
+    /// What is left of the sealed body.
+    pub data: Vec<Bytes>,
+    /// The content key, wrapped for the owner.
+    pub wrap: Bytes,
+    /// The sealed fields in front of it.
+    pub prefix: Bytes,
+    /// Found to be junk.
+    pub junk: bool,
 }
 
 /// What is done when there is no file.
@@ -138,14 +152,9 @@ impl WaitingBox {
         .map(|_| ())
     }
 
-    /// Writes what is left and the wrap of the message's key; durable on return: from here on it waits for its owner.
-    pub async fn complete(
-        &self,
-        delivery: DeliveryId,
-        begin: bool,
-        data: Vec<Bytes>,
-        wrap: Bytes,
-    ) -> Result<(), Fault> {
+    /// Writes what is left and what closes it; durable on return: from here on it waits for its owner.
+    pub async fn complete(&self, delivery: DeliveryId, last: Last) -> Result<(), Fault> {
+        let Last { begin, data, wrap, prefix, junk } = last;
         let now = self.boxes.primary.now();
         self.with(Absent::Make, move |file| {
             if begin {
@@ -154,7 +163,7 @@ impl WaitingBox {
             if !data.is_empty() {
                 file.push(&delivery, &data.concat())?;
             }
-            file.complete(&delivery, &wrap)
+            file.complete(&delivery, Closing { wrap: &wrap, prefix: &prefix, junk })
         })
         .await
         .map(|_| ())

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::search::fold;
 use crate::types::UploadId;
 use cutter::Cutter;
+use message::trace::Prefix;
 use message::{PREVIEW_SOURCE_BYTES, Scanned, Scanner};
 use model::limits::MESSAGE_BYTES_MAX;
 pub(crate) use segmenter::SegmentDraft;
@@ -102,9 +103,21 @@ impl Ingest {
     /// # Errors
     /// Of compression only.
     pub fn finish(self) -> Result<Content, Error> {
+        self.finish_behind(&Prefix::default())
+    }
+
+    /// The message is whole, and now it is known what fields stand in front of what came: the message is both.
+    ///
+    /// # Errors
+    /// [`Error::TooBig`] when both together are.
+    pub fn finish_behind(self, prefix: &Prefix) -> Result<Content, Error> {
+        let size = self.size.saturating_add(prefix.len());
+        if size > MESSAGE_BYTES_MAX {
+            return Err(Error::TooBig);
+        }
         let scanned = self.scanner.finish();
-        let derived = Derived::new(&scanned, &self.start);
-        let whole = Whole { size: self.size, segments: self.segmenter.finish()?, derived };
+        let derived = Derived::new(&scanned, &self.start, prefix.len());
+        let whole = Whole { size, segments: self.segmenter.finish(prefix.as_bytes())?, derived };
         Ok(Content { whole: Arc::new(whole), upload: None })
     }
 }
@@ -192,7 +205,7 @@ impl Derived {
         self.envelope.len() + self.body.len() + self.body_structure.len() + self.structure.len()
     }
 
-    fn new(scanned: &Scanned, start: &[u8]) -> Self {
+    fn new(scanned: &Scanned, start: &[u8], prefix_bytes: u64) -> Self {
         let summary = scanned.summary();
         let nearest = summary.references.iter().rev().chain(&summary.in_reply_to);
         Self {
@@ -211,7 +224,7 @@ impl Derived {
             envelope: scanned.envelope(),
             body: scanned.body(),
             body_structure: scanned.body_structure(),
-            structure: scanned.structure().encode(),
+            structure: scanned.structure().clone().behind(prefix_bytes).encode(),
             preview: message::preview(start, scanned.structure()),
         }
     }

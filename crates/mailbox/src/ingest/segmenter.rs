@@ -13,6 +13,8 @@ pub(crate) const SHARE_BYTES_MIN: usize = 32 * 1024;
 /// A run of the message that is stored, and shared, as one content.
 #[derive(Debug)]
 pub(crate) struct SegmentDraft {
+    /// What its staged pieces are known by.
+    pub(crate) number: u32,
     pub(crate) sha256: [u8; 32],
     pub(crate) size: u64,
     /// Pieces of it that were handed out to be staged: the first ones.
@@ -20,6 +22,9 @@ pub(crate) struct SegmentDraft {
     /// The pieces that were not.
     pub(crate) pieces: Vec<Piece>,
 }
+
+/// The number of the segment that holds what was put in front; the others count from the next.
+const PREFIX_NUMBER: u32 = 0;
 
 /// Bounded but for the pieces that nobody has taken.
 pub(crate) struct Segmenter {
@@ -84,10 +89,33 @@ impl Segmenter {
         taken
     }
 
-    pub(crate) fn finish(mut self) -> Result<Vec<SegmentDraft>, Error> {
+    /// The message is whole, and `prefix` is known, which stands in front of all that came.
+    pub(crate) fn finish(mut self, prefix: &[u8]) -> Result<Vec<SegmentDraft>, Error> {
         self.join_tail()?;
+        if self.takes(prefix) {
+            self.current.chunk.splice(0..0, prefix.iter().copied());
+            self.current.size += prefix.len() as u64;
+            self.close()?;
+            return Ok(self.segments);
+        }
         self.close()?;
+        // The octets that begin the first segment are compressed, and perhaps staged: what is in front is one of its own.
+        let pieces = prefix.chunks(CHUNK_BYTES).enumerate().map(|(sequence, chunk)| {
+            let bytes = Arc::from(compress(chunk)?);
+            Ok(Piece { segment: PREFIX_NUMBER, sequence: sequence as u32, size: chunk.len() as u32, bytes })
+        });
+        let pieces = pieces.collect::<Result<_, Error>>()?;
+        let (sha256, size) = (vault::digest(prefix), prefix.len() as u64);
+        self.segments.insert(0, SegmentDraft { number: PREFIX_NUMBER, sha256, size, staged: 0, pieces });
         Ok(self.segments)
+    }
+
+    /// Whether all that came is in the chunk that is being filled, and has room there for the prefix: most messages, whose
+    /// prefix then costs no content of its own.
+    fn takes(&self, prefix: &[u8]) -> bool {
+        let current = &self.current;
+        let alone = self.segments.is_empty() && current.size == current.chunk.len() as u64;
+        prefix.is_empty() || (alone && current.chunk.len() + prefix.len() <= CHUNK_BYTES)
     }
 
     fn join_tail(&mut self) -> Result<(), Error> {
@@ -99,7 +127,6 @@ impl Segmenter {
     }
 
     fn fill(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
-        self.current.digest.update(bytes);
         self.current.size += bytes.len() as u64;
         while !bytes.is_empty() {
             let room = (CHUNK_BYTES - self.current.chunk.len()).min(bytes.len());
@@ -116,11 +143,13 @@ impl Segmenter {
     fn end_chunk(&mut self) -> Result<(), Error> {
         let current = &mut self.current;
         let piece = Piece {
-            segment: self.segments.len() as u32,
+            segment: PREFIX_NUMBER + 1 + self.segments.len() as u32,
             sequence: current.staged + current.pieces.len() as u32,
             size: current.chunk.len() as u32,
             bytes: Arc::from(compress(&current.chunk)?),
         };
+        // Here, and not as the octets come, so that something can still be put in front of the first ones.
+        current.digest.update(&current.chunk);
         current.chunk.clear();
         current.pieces.push(piece);
         Ok(())
@@ -136,7 +165,8 @@ impl Segmenter {
         }
         let done = std::mem::replace(&mut self.current, Current::new());
         let sha256 = done.digest.finish();
-        self.segments.push(SegmentDraft { sha256, size: done.size, staged: done.staged, pieces: done.pieces });
+        let number = PREFIX_NUMBER + 1 + self.segments.len() as u32;
+        self.segments.push(SegmentDraft { number, sha256, size: done.size, staged: done.staged, pieces: done.pieces });
         Ok(())
     }
 }

@@ -15,6 +15,14 @@ pub(super) struct Frame {
     pub(super) sealed: Bytes,
 }
 
+/// The end of a text.
+pub(super) struct Last {
+    /// The last frames.
+    pub(super) frames: [Frame; 2],
+    /// What stands in front of the text, sealed with it.
+    pub(super) sealed_prefix: Bytes,
+}
+
 /// Turns text into frames.
 pub(super) struct Body {
     pending: BytesMut,
@@ -51,15 +59,16 @@ impl Body {
         self.seal(plain).map(Some)
     }
 
-    /// The last frames: what was left of the text, and the end of the seal.
-    pub(super) fn finish(&mut self) -> Result<[Frame; 2], DeliverError> {
+    /// What was left of the text, the end of the seal, and the prefix under it (empty when nobody waits).
+    pub(super) fn finish(&mut self, prefix: &[u8]) -> Result<Last, DeliverError> {
         let rest = self.pending.split().freeze();
         let last = self.seal(rest)?;
-        let end = match self.sealer.take() {
-            Some(sealer) => sealer.finish()?.into(),
-            None => Bytes::new(),
+        let (end, sealed_prefix) = match self.sealer.take() {
+            Some(sealer) => sealer.finish_with_prefix(prefix)?,
+            None => (Vec::new(), Vec::new()),
         };
-        Ok([last, Frame { plain: Bytes::new(), sealed: end }])
+        let end = Frame { plain: Bytes::new(), sealed: end.into() };
+        Ok(Last { frames: [last, end], sealed_prefix: sealed_prefix.into() })
     }
 
     /// Octets of text that went into frames.

@@ -110,18 +110,20 @@ impl Link {
         }
     }
 
-    /// Sends the wraps and asks for the commit; `answered` is called with each recipient's outcome as it comes.
+    /// Sends what closes the message and asks for the commit; `answered` is called with each recipient's outcome as it comes.
     pub(super) async fn commit(
         mut self,
-        wraps: Vec<(MailboxId, Bytes)>,
-        plain_size: u64,
+        closing: Closing,
         recipients: usize,
         mut answered: impl FnMut(MailboxId, Outcome),
     ) -> Result<(), LinkError> {
+        let Closing { wraps, plain_size, prefix, sealed_prefix, junk } = closing;
         for (mailbox, wrap) in wraps {
             self.send(Step::Wrap(Wrap { mailbox_id: mailbox.to_string(), wrap })).await?;
         }
-        self.send(Step::Commit(Commit { plain_size, sealed_size: self.sealed_bytes })).await?;
+        let junk_mailbox_ids = junk.iter().map(MailboxId::to_string).collect();
+        let commit = Commit { plain_size, sealed_size: self.sealed_bytes, prefix, sealed_prefix, junk_mailbox_ids };
+        self.send(Step::Commit(commit)).await?;
         let Self { steps, mut replies, patience, .. } = self;
         drop(steps);
         let mut left = recipients;
@@ -167,6 +169,20 @@ impl Link {
     async fn reply(&mut self) -> Result<Option<Answer>, LinkError> {
         Ok(self.replies.message().await?.ok_or(LinkError::Closed)?.answer)
     }
+}
+
+/// What closes a message on one node.
+pub(super) struct Closing {
+    /// The content key for each recipient whose mailbox is not open.
+    pub(super) wraps: Vec<(MailboxId, Bytes)>,
+    /// Octets of text.
+    pub(super) plain_size: u64,
+    /// What stands in front of it.
+    pub(super) prefix: Bytes,
+    /// The same, sealed; empty when nobody waits.
+    pub(super) sealed_prefix: Bytes,
+    /// Recipients to whom it is junk.
+    pub(super) junk: Vec<MailboxId>,
 }
 
 /// A recipient's mailbox and outcome, checked.

@@ -4,8 +4,9 @@
 //! the same delivery id, and what it has committed is not asked for again.
 
 use super::DeliverError;
+use super::Findings;
 use super::body::{Body, Frame};
-use super::link::{Link, LinkError, outcome_of};
+use super::link::{Closing, Link, LinkError, outcome_of};
 use crate::limits::{SETTLE_PAUSE_MS_MAX, SETTLE_PAUSE_MS_MIN};
 use crate::nodes::NodeRpc;
 use crate::patience::Patience;
@@ -39,6 +40,19 @@ pub(super) struct Share {
     link: Option<Link>,
     pub(super) recipients: Vec<Recipient>,
     wraps: Vec<(MailboxId, Bytes)>,
+    /// What stands in front of the text, under the key that the wraps are of.
+    sealed_prefix: Bytes,
+}
+
+/// A text that is whole.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'a> {
+    /// Octets.
+    pub(super) size: u64,
+    /// All of it, if it is small enough to be sent again.
+    pub(super) replay: Option<&'a [Bytes]>,
+    /// What was found out about it.
+    pub(super) findings: &'a Findings,
 }
 
 impl Share {
@@ -51,7 +65,17 @@ impl Share {
         patience: Patience,
     ) -> Result<Self, LinkError> {
         let link = Link::open(rpc.clone(), &delivery, size, patience).await?;
-        Ok(Self { node, rpc, delivery, size, patience, link: Some(link), recipients: Vec::new(), wraps: Vec::new() })
+        Ok(Self {
+            node,
+            rpc,
+            delivery,
+            size,
+            patience,
+            link: Some(link),
+            recipients: Vec::new(),
+            wraps: Vec::new(),
+            sealed_prefix: Bytes::new(),
+        })
     }
 
     /// Asks the node about one more recipient, and has them if it says yes. A break is no refusal of those who were
@@ -116,15 +140,20 @@ impl Share {
         }
     }
 
+    /// The text's end was sent, and with it this was sealed.
+    pub(super) fn close(&mut self, sealed_prefix: Bytes) {
+        self.sealed_prefix = sealed_prefix;
+    }
+
     /// Makes sure that the node has the whole text, sending it again if it broke off, until `deadline`; whether it has.
-    pub(super) async fn make_ready(&mut self, replay: Option<&[Bytes]>, deadline: Instant) -> bool {
+    pub(super) async fn make_ready(&mut self, text: Text<'_>, deadline: Instant) -> bool {
         let mut pause = Pause::new(deadline);
         if self.link.as_mut().is_some_and(|link| !link.is_alive()) {
             self.lose(&LinkError::Closed);
         }
         while self.link.is_none() {
-            let Some(replay) = replay else { return false };
-            if let Err(error) = self.send_again(replay).await {
+            let Some(replay) = text.replay else { return false };
+            if let Err(error) = self.send_again(replay, text.findings).await {
                 self.lose(&error);
                 if !pause.take().await {
                     return false;
@@ -136,17 +165,17 @@ impl Share {
 
     /// Commits, and finds out what became of it when the answer is lost: asked again and, if the text is small, sent again,
     /// until `deadline`. Recipients without an outcome are those of whom nothing is known.
-    pub(super) async fn commit(&mut self, size: u64, replay: Option<&[Bytes]>, deadline: Instant) -> Outcomes {
+    pub(super) async fn commit(&mut self, text: Text<'_>, deadline: Instant) -> Outcomes {
         let mut outcomes = Outcomes::new();
         let mut pause = Pause::new(deadline);
         let mut doubted_until = None;
         loop {
             if let Some(link) = self.link.take() {
-                let wraps = std::mem::take(&mut self.wraps);
+                let closing = self.closing(text);
                 let note = |mailbox, outcome| {
                     outcomes.insert(mailbox, outcome);
                 };
-                if let Err(error) = link.commit(wraps, size, self.recipients.len(), note).await {
+                if let Err(error) = link.commit(closing, self.recipients.len(), note).await {
                     self.lose(&error);
                 }
             }
@@ -157,9 +186,9 @@ impl Share {
             match self.ask(&mut outcomes).await {
                 Err(error) => self.lose(&error),
                 Ok(()) if self.recipients.is_empty() => return outcomes,
-                Ok(()) => match replay {
+                Ok(()) => match text.replay {
                     Some(replay) => {
-                        if let Err(error) = self.send_again(replay).await {
+                        if let Err(error) = self.send_again(replay, text.findings).await {
                             self.lose(&error);
                         }
                     }
@@ -171,6 +200,18 @@ impl Share {
                     }
                 },
             }
+        }
+    }
+
+    fn closing(&mut self, text: Text<'_>) -> Closing {
+        let findings = text.findings;
+        let is_here = |mailbox: &&MailboxId| self.has(mailbox);
+        Closing {
+            plain_size: text.size,
+            prefix: Bytes::copy_from_slice(findings.prefix.as_bytes()),
+            sealed_prefix: self.sealed_prefix.clone(),
+            junk: findings.junk.iter().filter(is_here).copied().collect(),
+            wraps: std::mem::take(&mut self.wraps),
         }
     }
 
@@ -192,7 +233,7 @@ impl Share {
     }
 
     /// Opens a new stream under the same delivery id and sends the whole text to those who are left.
-    async fn send_again(&mut self, replay: &[Bytes]) -> Result<(), DeliverError> {
+    async fn send_again(&mut self, replay: &[Bytes], findings: &Findings) -> Result<(), DeliverError> {
         metrics::counter!(crate::metrics::REPLAYS).increment(1);
         let mut link = Link::open(self.rpc.clone(), &self.delivery, self.size, self.patience).await?;
         for recipient in &mut self.recipients {
@@ -214,9 +255,11 @@ impl Share {
                 self.send(&frame).await;
             }
         }
-        for frame in body.finish()? {
-            self.send(&frame).await;
+        let last = body.finish(findings.prefix.as_bytes())?;
+        for frame in &last.frames {
+            self.send(frame).await;
         }
+        self.close(last.sealed_prefix);
         Ok(())
     }
 

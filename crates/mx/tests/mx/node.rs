@@ -13,7 +13,7 @@ use wire::node::deliver_reply::Answer;
 use wire::node::deliver_request::Step;
 use wire::node::node_server::Node;
 use wire::node::{
-    Admission, Begin, CheckReply, CheckRequest, Committed, DeliverReply, DeliverRequest, DeliveryStatusReply,
+    Admission, Begin, CheckReply, CheckRequest, Commit, Committed, DeliverReply, DeliverRequest, DeliveryStatusReply,
     DeliveryStatusRequest, Outcome, Verdict,
 };
 
@@ -40,7 +40,9 @@ pub enum Trouble {
 pub struct Stored {
     pub delivery: DeliveryId,
     pub mailbox: MailboxId,
+    /// With what stands in front of it.
     pub text: Vec<u8>,
+    pub junk: bool,
     pub sealed: bool,
 }
 
@@ -129,7 +131,7 @@ impl Delivering {
                     self.text(sealed.data.len())?;
                 }
                 Step::Wrap(wrap) => drop(self.wraps.insert(wrap.mailbox_id.parse().unwrap(), wrap.wrap)),
-                Step::Commit(commit) => return self.commit(commit.plain_size, commit.sealed_size).await,
+                Step::Commit(commit) => return self.commit(commit).await,
             }
         }
     }
@@ -160,16 +162,16 @@ impl Delivering {
         Ok(())
     }
 
-    async fn commit(self, plain_size: u64, sealed_size: u64) -> Result<(), Status> {
+    async fn commit(self, commit: Commit) -> Result<(), Status> {
         if self.trouble == Trouble::BeforeCommit {
             return Err(Status::unavailable("killed"));
         }
-        assert_eq!(sealed_size, self.sealed.len() as u64);
+        assert_eq!(commit.sealed_size, self.sealed.len() as u64);
         let mut answers = Vec::new();
         for &(mailbox, open) in &self.recipients {
             let outcome = match self.trouble {
                 Trouble::Fails(outcome) => outcome,
-                _ => self.store(mailbox, open, plain_size),
+                _ => self.store(mailbox, open, &commit),
             };
             answers.push(Committed { mailbox_id: mailbox.to_string(), outcome: outcome.into() });
         }
@@ -182,23 +184,30 @@ impl Delivering {
         Ok(())
     }
 
-    fn store(&self, mailbox: MailboxId, open: bool, plain_size: u64) -> Outcome {
+    fn store(&self, mailbox: MailboxId, open: bool, commit: &Commit) -> Outcome {
         let mut state = self.node.state.lock().unwrap();
         if state.stored.iter().any(|stored| (stored.delivery, stored.mailbox) == (self.delivery, mailbox)) {
             return Outcome::Already;
         }
-        let text = if open { self.plain.clone() } else { self.opened(mailbox) };
-        assert_eq!(text.len() as u64, plain_size);
-        state.stored.push(Stored { delivery: self.delivery, mailbox, text, sealed: !open });
+        let (prefix, text) = if open {
+            (commit.prefix.to_vec(), self.plain.clone())
+        } else {
+            self.opened(mailbox, &commit.sealed_prefix)
+        };
+        assert_eq!(text.len() as u64, commit.plain_size);
+        let junk = commit.junk_mailbox_ids.contains(&mailbox.to_string());
+        let text = [prefix, text].concat();
+        state.stored.push(Stored { delivery: self.delivery, mailbox, text, sealed: !open, junk });
         if open { Outcome::Stored } else { Outcome::Waiting }
     }
 
-    fn opened(&self, mailbox: MailboxId) -> Vec<u8> {
+    fn opened(&self, mailbox: MailboxId, sealed_prefix: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let mut opener =
             Opener::new(&self.node.keys[&mailbox], &self.wraps[&mailbox], &self.delivery, &mailbox).unwrap();
         let mut text = opener.push(&self.sealed).unwrap();
+        let prefix = opener.open_prefix(sealed_prefix).unwrap();
         text.extend(opener.finish().unwrap());
-        text
+        (prefix, text)
     }
 }
 

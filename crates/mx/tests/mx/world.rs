@@ -94,6 +94,7 @@ async fn add_alias(admin: &DirectoryClient, person: (&str, u8, usize), key: &Pub
             credential(number + 100, CredentialKind::Recovery),
         ],
         node_id: format!("node-{node}"),
+        targets: Vec::new(),
     };
     admin.add_alias(request).await.unwrap();
 }

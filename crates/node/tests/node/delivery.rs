@@ -55,8 +55,12 @@ impl Stream {
         size
     }
 
-    pub async fn commit(mut self, plain_size: u64, sealed_size: u64) -> Vec<(String, Outcome)> {
-        self.send(Step::Commit(Commit { plain_size, sealed_size })).await;
+    pub async fn commit(self, plain_size: u64, sealed_size: u64) -> Vec<(String, Outcome)> {
+        self.commit_with(Commit { plain_size, sealed_size, ..Commit::default() }).await
+    }
+
+    pub async fn commit_with(mut self, commit: Commit) -> Vec<(String, Outcome)> {
+        self.send(Step::Commit(commit)).await;
         let mut outcomes = Vec::new();
         while let Some(answer) = self.reply().await.unwrap() {
             if let Answer::Committed(committed) = answer {
@@ -202,9 +206,12 @@ async fn a_stream_that_breaks_at_any_step_leaves_nothing() {
 async fn a_broken_order_is_refused_and_keeps_nothing() {
     let (world, open) = (World::new().await, Owner::new(1));
     let mut client = world.session(&open).await;
-    let wrong: [fn() -> Vec<Step>; 6] = [
+    let wrong: [fn() -> Vec<Step>; 9] = [
         || vec![Step::Begin(Begin::default())],
-        || vec![Step::Commit(Commit { plain_size: 5, sealed_size: 0 })],
+        || vec![Step::Commit(Commit { plain_size: 5, ..Commit::default() })],
+        || vec![Step::Commit(Commit { prefix: b"Subject: no\r\n".as_slice().into(), ..Commit::default() })],
+        || vec![Step::Commit(Commit { sealed_prefix: vec![0; 70_000].into(), ..Commit::default() })],
+        || vec![Step::Commit(Commit { junk_mailbox_ids: vec!["x".into()], ..Commit::default() })],
         || vec![Step::Plain(Plain { data: vec![1; 300_000].into() })],
         || vec![Step::Sealed(Sealed { data: vec![1].into() })],
         || vec![Step::Wrap(Wrap { mailbox_id: "01".repeat(12), wrap: vec![1].into() })],

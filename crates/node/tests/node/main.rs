@@ -8,6 +8,7 @@ mod drain;
 mod indexing;
 mod links;
 mod lists;
+mod prefix;
 mod pushes;
 mod sessions;
 mod transfers;

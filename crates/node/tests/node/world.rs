@@ -65,12 +65,26 @@ impl Owner {
 
     /// The message sealed for this owner: the body, and the wrap of its key.
     pub fn sealed(&self, delivery: DeliveryId, message: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let Letter { body, wrap, .. } = self.sealed_behind(delivery, b"", message);
+        (body, wrap)
+    }
+
+    /// With what stands in front of it.
+    pub fn sealed_behind(&self, delivery: DeliveryId, prefix: &[u8], message: &[u8]) -> Letter {
         let mut sealer = Sealer::new(&delivery).unwrap();
         let wrap = sealer.wrap_for(&self.public, &self.mailbox).unwrap();
         let mut body = sealer.push(message).unwrap();
-        body.extend(sealer.finish().unwrap());
-        (body, wrap)
+        let (rest, prefix) = sealer.finish_with_prefix(prefix).unwrap();
+        body.extend(rest);
+        Letter { body, wrap, prefix }
     }
+}
+
+/// A message that was sealed.
+pub struct Letter {
+    pub body: Vec<u8>,
+    pub wrap: Vec<u8>,
+    pub prefix: Vec<u8>,
 }
 
 pub fn delivery_id(number: u8) -> DeliveryId {

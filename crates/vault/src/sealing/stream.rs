@@ -1,5 +1,6 @@
 //! The sealed body: segments of 64 KiB, numbered, the last one marked, so that a cut or a changed order is noticed
-//! (the STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizár 2015). Memory: one segment on either side.
+//! (the STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizár 2015). Memory: one segment on either side. Beside them
+//! the prefix: fields that go in front of the body and are known only at its end, one segment of its own.
 
 use super::{PrivateKey, PublicKey};
 use crate::primitives::{Aead, Extracted, NONCE_BYTES, TAG_BYTES, equal};
@@ -14,6 +15,9 @@ const VERSION: u8 = 1;
 const COMMITMENT_BYTES: usize = 32;
 /// Octets before the first segment: version, commitment.
 const HEADER_BYTES: usize = 1 + COMMITMENT_BYTES;
+
+/// The nonce of the prefix: no segment of the body has a 2 at its end.
+const PREFIX_NONCE: [u8; NONCE_BYTES] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
 
 const ENCRYPT_LABEL: &[u8] = b"brevdue sealing 1: segments";
 const COMMIT_LABEL: &[u8] = b"brevdue sealing 1: commit";
@@ -112,6 +116,17 @@ impl Sealer {
         Ok(out)
     }
 
+    /// The rest of the sealed bytes, and the prefix sealed: together with the body, for it is sealed once under a key.
+    ///
+    /// # Errors
+    /// [`VaultError::Encryption`].
+    pub fn finish_with_prefix(self, prefix: &[u8]) -> Result<(Vec<u8>, Vec<u8>), VaultError> {
+        let mut sealed = Vec::with_capacity(prefix.len() + TAG_BYTES);
+        sealed.extend_from_slice(prefix);
+        self.segments.aead.seal(PREFIX_NONCE, &self.segments.aad, &mut sealed)?;
+        Ok((self.finish()?, sealed))
+    }
+
     fn send_header(&mut self, out: &mut Vec<u8>) {
         if !self.header_sent {
             out.push(VERSION);
@@ -167,6 +182,16 @@ impl Opener {
             sealed = later;
         }
         Ok(out)
+    }
+
+    /// The prefix that was sealed with this body. At any time before [`Opener::finish`], once the body's first octets were
+    /// pushed, which show that the key is the one that both were sealed under.
+    ///
+    /// # Errors
+    /// [`VaultError::WrongKey`] when it was changed, or is another message's.
+    pub fn open_prefix(&self, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let mut held = sealed.to_vec();
+        Ok(self.segments.aead.open(PREFIX_NONCE, &self.segments.aad, &mut held)?.to_vec())
     }
 
     /// The rest of the plain bytes: the message is whole.

@@ -55,6 +55,34 @@ fn every_size_around_a_segment_comes_back() {
 }
 
 #[test]
+fn the_prefix_comes_back_with_its_own_body_only() {
+    let (private, public) = PrivateKey::generate().unwrap();
+    let seal = |delivery: &DeliveryId, prefix: &[u8]| {
+        let mut sealer = Sealer::new(delivery).unwrap();
+        let wrap = sealer.wrap_for(&public, &MAILBOX).unwrap();
+        let mut body = sealer.push(b"text").unwrap();
+        let (rest, sealed) = sealer.finish_with_prefix(prefix).unwrap();
+        body.extend(rest);
+        (wrap, body, sealed)
+    };
+    for prefix in [b"".to_vec(), b"Received: x\r\n".to_vec(), text(70_000)] {
+        let (wrap, body, sealed) = seal(&DELIVERY, &prefix);
+        let mut opener = Opener::new(&private, &wrap, &DELIVERY, &MAILBOX).unwrap();
+        let mut plain = opener.push(&body).unwrap();
+        assert_eq!(opener.open_prefix(&sealed).unwrap(), prefix);
+        let mut changed = sealed.clone();
+        changed[0] ^= 1;
+        assert!(matches!(opener.open_prefix(&changed), Err(VaultError::WrongKey)));
+        assert!(matches!(opener.open_prefix(&sealed[..15]), Err(VaultError::WrongKey)));
+        assert!(matches!(opener.open_prefix(&seal(&DELIVERY, &prefix).2), Err(VaultError::WrongKey)));
+        // A segment of the body is no prefix.
+        assert!(matches!(opener.open_prefix(&body[HEADER..]), Err(VaultError::WrongKey)));
+        plain.extend(opener.finish().unwrap());
+        assert_eq!(plain, b"text");
+    }
+}
+
+#[test]
 fn one_octet_at_a_time() {
     let plain = text(300);
     let letter = letter(&plain, 1);
