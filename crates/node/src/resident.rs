@@ -87,6 +87,9 @@ pub struct Resident {
     last_used: Cell<Instant>,
     queue: RefCell<VecDeque<Queued>>,
     committing: Cell<bool>,
+    /// A commit is under way whose changes nobody was told of.
+    untold: Cell<bool>,
+    told: Notify,
     garbage: Cell<bool>,
     collected: Cell<Instant>,
     log: Log,
@@ -123,6 +126,8 @@ impl Resident {
             last_used: Cell::new(now),
             queue: RefCell::new(VecDeque::new()),
             committing: Cell::new(false),
+            untold: Cell::new(false),
+            told: Notify::new(),
             // What a crash left over.
             garbage: Cell::new(true),
             collected: Cell::new(now),
@@ -333,6 +338,7 @@ impl Resident {
     async fn commit(&self, (writer, group): (Writer, Group)) {
         let ops = group.queued.len();
         self.committing.set(true);
+        self.untold.set(true);
         let started = Instant::now();
         let committed = self.primary.writers.run(move || writer::commit(writer, group)).await;
         self.committing.set(false);
@@ -347,6 +353,16 @@ impl Resident {
                 tracing::error!(mailbox = %self.id, "a commit did not run: {error}");
                 self.give_up();
             }
+        }
+        self.untold.set(false);
+        self.told.notify_waiters();
+    }
+
+    /// Waits until the commit that is under way, if there is one, was told: what a read has seen of it is pushed before what
+    /// the read answers.
+    pub async fn settled(&self) {
+        if self.untold.get() {
+            self.told.notified().await;
         }
     }
 

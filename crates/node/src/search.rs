@@ -1,4 +1,6 @@
 //! SEARCH: step by step on the pool, so that it can be cancelled and nobody waits behind it.
+//!
+//! Invariant: its end does not overtake the push of a commit that it has seen, so a session knows why a message was not found.
 
 use crate::answer;
 use crate::fault::{Fault, malformed};
@@ -37,6 +39,7 @@ pub async fn search(call: &Call, search: session::Search) -> Result<(), Fault> {
             call.send(body, false);
         }
         if step.done {
+            reading.resident().settled().await;
             call.send(answer::found_all(highest_modseq), true);
             return Ok(());
         }
@@ -65,6 +68,7 @@ pub async fn all(
         found = found.union(&step.found);
         highest_modseq = highest_modseq.max(step.highest_modseq.get());
         if step.done {
+            reading.resident().settled().await;
             return Ok((found, highest_modseq));
         }
     }

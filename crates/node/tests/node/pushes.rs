@@ -55,6 +55,33 @@ async fn a_new_message_is_recent_to_one_session_only() {
 }
 
 #[tokio::test]
+async fn what_a_search_does_not_find_any_more_was_told() {
+    let (world, owner) = (World::new().await, Owner::new(1));
+    let (mut one, mut two) = (world.session(&owner).await, world.session(&owner).await);
+    for _ in 0..40 {
+        one.append_inbox(1, MESSAGE).await;
+    }
+    let (inbox, _) = (one.select(1, INBOX).await, two.select(1, INBOX).await);
+    let all = SearchKey { key: Some(search_key::Key::All(true)) };
+    let search = Body::Search(Search { folder: inbox.folder, key: Some(all) });
+    for uid in 1..=40 {
+        let mut asked = Vec::new();
+        let moved = one.ask(1, Body::Copy(copy_to(inbox.folder, &[uid], "Archive", true))).await;
+        for _ in 0..60 {
+            asked.push(two.ask(1, search.clone()).await);
+        }
+        for request in asked {
+            let answers = two.answer(request).await;
+            let found = answers.iter().any(|answer| matches!(answer, Answer::Found(found) if found.uids.as_ref().is_some_and(|runs| runs.bounds[0] == uid)));
+            let told =
+                |(_, changes): &(u64, Changes)| changes.vanished.as_ref().is_some_and(|runs| runs.bounds[0] == uid);
+            assert!(found || two.pushes.iter().any(told), "{uid} was not found and not told");
+        }
+        one.answer(moved).await;
+    }
+}
+
+#[tokio::test]
 async fn changes_come_in_commit_order_and_answers_after_them() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let (mut one, mut two) = (world.session(&owner).await, world.session(&owner).await);
