@@ -6,13 +6,18 @@ use crate::structure::{Encoding, Kind, Part, TextKind};
 use mail_parser::decoders::html::html_to_text;
 use std::borrow::Cow;
 
-/// All fields of a header block, one a line as `Name: value`, unfolded and with encoded words decoded.
+/// A header block, one field a line as `Name: value`, unfolded and with encoded words decoded. A line that is no field stands
+/// for itself: it is part of the header all the same (RFC 9051 §6.4.4 TEXT).
 pub fn decoded_header(header: &[u8]) -> String {
     let mut out = String::with_capacity(header.len());
-    for field in Fields::new(header).filter(|field| !field.name.is_empty()) {
-        out.push_str(&String::from_utf8_lossy(field.name));
-        out.push_str(": ");
-        out.push_str(&encoded_word::decode(field.value));
+    for field in Fields::new(header) {
+        if field.name.is_empty() {
+            out.push_str(&encoded_word::decode(field.raw));
+        } else {
+            out.push_str(&String::from_utf8_lossy(field.name));
+            out.push_str(": ");
+            out.push_str(&encoded_word::decode(field.value));
+        }
         out.push('\n');
     }
     out
@@ -71,7 +76,7 @@ mod tests {
     #[test]
     fn headers_are_unfolded_and_decoded() {
         let header = b"Subject: =?utf-8?q?=C3=A6?=\r\n =?utf-8?q?b?=\r\nlost\r\nX-A:\r\n\r\n";
-        assert_eq!(decoded_header(header), "Subject: æb\nX-A: \n");
+        assert_eq!(decoded_header(header), "Subject: æb\nlost\nX-A: \n");
         assert_eq!(field_values(header, "SUBJECT"), ["æb"]);
     }
 
