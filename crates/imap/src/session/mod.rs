@@ -207,7 +207,7 @@ impl Session {
     }
 
     /// Tells what may be told, then answers.
-    async fn finish(&mut self, tag: Option<&str>, answer: Answer) -> Result<(), End> {
+    async fn finish(&mut self, tag: Option<&str>, mut answer: Answer) -> Result<(), End> {
         match self.tell(answer.updates).await {
             Ok(()) | Err(Stop::Answered) => {}
             Err(Stop::End(end)) => return Err(end),
@@ -217,6 +217,10 @@ impl Session {
         if answer.status == Status::Bad {
             self.bad_commands += 1;
         }
+        if answer.status == Status::Ok && answer.updates == answer::Updates::NoExpunge && self.holds_expunges() {
+            // RFC 5530 §3: what a SEARCH did not find may be gone, and a NOOP would tell.
+            answer.code.get_or_insert(answer::Code::Plain("EXPUNGEISSUED"));
+        }
         answer.write(&mut self.connection.out, tag);
         self.connection.relieve().await?;
         let bad_max = if self.account.is_some() { BAD_COMMANDS_MAX } else { BAD_COMMANDS_BEFORE_SIGN_IN_MAX };
@@ -224,6 +228,10 @@ impl Session {
             return Err(End::Bye(None, "Too many commands that make no sense"));
         }
         Ok(())
+    }
+
+    fn holds_expunges(&self) -> bool {
+        self.account.as_ref().and_then(|account| account.view.as_ref()).is_some_and(|view| view.holds_expunges())
     }
 
     fn bye(&mut self, code: Option<&'static str>, text: &str) {

@@ -131,6 +131,10 @@ impl View {
     pub fn vanished_of(&self, uids: &UidSet) -> UidSet {
         self.vanished.intersection(uids)
     }
+    /// Whether messages are gone and not told.
+    pub fn holds_expunges(&self) -> bool {
+        !self.vanished.is_empty()
+    }
     /// Whether changes were lost, so that the folder must be selected again: the MODSEQ since which to ask.
     pub fn needs_resync(&self) -> Option<u64> {
         self.resync.then_some(self.whole_modseq)
