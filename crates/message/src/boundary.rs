@@ -22,18 +22,15 @@ pub(crate) struct Delimiter {
 
 /// What `line`, with or without its line end, delimits.
 ///
-/// The line must be two hyphens, the boundary, two more hyphens in a close-delimiter, and white space: a boundary that
-/// another begins with is not mistaken for it. The innermost multipart is asked first.
+/// A line that begins with two hyphens and the boundary is a delimiter, whatever follows (RFC 2046 §5.1.1, note to
+/// implementors); a close-delimiter where two more hyphens follow. Of boundaries that begin alike the longest is meant, of
+/// those that are the same the innermost.
 pub(crate) fn find(boundaries: &[Boundary], line: &[u8]) -> Option<Delimiter> {
     let text = lex::trim_end(line).strip_prefix(b"--")?;
-    boundaries.iter().enumerate().rev().find_map(|(boundary, open)| {
-        let closes = match text.strip_prefix(open.text.as_slice())? {
-            b"" => false,
-            b"--" => true,
-            _ => return None,
-        };
-        Some(Delimiter { boundary, closes })
-    })
+    let fits = boundaries.iter().enumerate().filter(|(_, open)| text.starts_with(&open.text));
+    let (boundary, open) = fits.max_by_key(|(index, open)| (open.text.len(), *index))?;
+    let closes = text.get(open.text.len()..).is_some_and(|rest| rest.starts_with(b"--"));
+    Some(Delimiter { boundary, closes })
 }
 
 #[cfg(test)]
@@ -47,19 +44,23 @@ mod tests {
     }
 
     #[test]
-    fn whole_lines_only() {
-        assert_eq!(found(&["a"], "--a\r\n"), Some((0, false)));
-        assert_eq!(found(&["a"], "--a \t\n"), Some((0, false)));
-        assert_eq!(found(&["a"], "--a--  "), Some((0, true)));
-        for other in ["--ab\r\n", "--a-\r\n", "--a--b\r\n", "-- a\r\n", "a\r\n", "--\r\n", "--A\r\n", " --a\r\n"] {
+    fn the_beginning_of_a_line_is_enough() {
+        for line in ["--a\r\n", "--a \t\n", "--ab\r\n", "--a-\r\n", "--a b--"] {
+            assert_eq!(found(&["a"], line), Some((0, false)), "{line:?}");
+        }
+        for line in ["--a--  ", "--a--b\r\n", "--a---"] {
+            assert_eq!(found(&["a"], line), Some((0, true)), "{line:?}");
+        }
+        for other in ["-- a\r\n", "a\r\n", "--\r\n", "--A\r\n", " --a\r\n", "-a\r\n"] {
             assert_eq!(found(&["a"], other), None, "{other:?}");
         }
     }
 
     #[test]
-    fn the_innermost_that_fits() {
+    fn the_longest_that_fits_and_the_innermost() {
         assert_eq!(found(&["a", "ab"], "--ab\r\n"), Some((1, false)));
         assert_eq!(found(&["ab", "a"], "--ab\r\n"), Some((0, false)));
+        assert_eq!(found(&["ab", "a"], "--ac\r\n"), Some((1, false)));
         assert_eq!(found(&["a", "a"], "--a--\r\n"), Some((1, true)));
         assert_eq!(found(&["a", "a--"], "--a--\r\n"), Some((1, false)));
     }

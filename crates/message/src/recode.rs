@@ -234,11 +234,11 @@ mod tests {
     fn parts_between_delimiters() {
         check(
             b"Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: binary\r\n\r\n--b\r\n\
-              Content-Transfer-Encoding: binary\r\n\r\n\x00\r\n--bb\r\n\r\r\n--b\r\n\r\n\x00\r\n--b\r\n\
+              Content-Transfer-Encoding: binary\r\n\r\n\x00\r\n--cc\r\n\r\r\n--b\r\n\r\n\x00\r\n--b\r\n\
               Content-Type: message/rfc822\r\nContent-Transfer-Encoding: binary\r\n\r\n\
               Content-Transfer-Encoding: binary\n\nx\n--b--\r\n\x00",
             b"Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: binary\r\n\r\n--b\r\n\
-              Content-Transfer-Encoding: base64\r\n\r\nAA0KLS1iYg0KDQ==\r\n--b\r\n\r\n\x00\r\n--b\r\n\
+              Content-Transfer-Encoding: base64\r\n\r\nAA0KLS1jYw0KDQ==\r\n--b\r\n\r\n\x00\r\n--b\r\n\
               Content-Type: message/rfc822\r\nContent-Transfer-Encoding: binary\r\n\r\n\
               Content-Transfer-Encoding: base64\n\neA==\n--b--\r\n\x00",
         );
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_line_that_begins_like_a_delimiter_may_be_long() {
         let head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: binary\r\n\r\n";
-        let long = [b"--b".as_slice(), &[0; 5000], b"\r\n--b--\r\n"].concat();
+        let long = [b"--c".as_slice(), &[0; 5000], b"\r\n--b--\r\n"].concat();
         let out = recoded(&[head, long.as_slice()].concat(), 7);
         assert_eq!(recoded(&[head, long.as_slice()].concat(), usize::MAX), out);
         assert!(out.ends_with(b"\r\n--b--\r\n") && !out.contains(&0), "{}", out.escape_ascii());

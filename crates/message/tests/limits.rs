@@ -8,14 +8,15 @@ use support::{rules, scan};
 
 #[test]
 fn nesting_ends_in_an_opaque_part() {
+    // No boundary may begin with that of a multipart around it (RFC 2046 §5.1.1).
     let deep = |levels: usize| -> String {
         (0..levels)
-            .map(|level| format!("Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n"))
+            .map(|level| format!("Content-Type: multipart/mixed; boundary=b{level:03}\r\n\r\n--b{level:03}\r\n"))
             .collect()
     };
     let fits = rules::check(deep(MIME_DEPTH_MAX - 1).as_bytes(), &[13]);
     assert_eq!(fits.structure().parts().len(), MIME_DEPTH_MAX);
-    let message = deep(500) + "\r\nbody\r\n--b0\r\n\r\nlast\r\n--b0--\r\n";
+    let message = deep(500) + "\r\nbody\r\n--b000\r\n\r\nlast\r\n--b000--\r\n";
     let scanned = rules::check(message.as_bytes(), &[13]);
     assert_eq!(scanned.structure().parts().len(), MIME_DEPTH_MAX + 1);
     assert!(scanned.structure().section(&[1; MIME_DEPTH_MAX - 1]).is_some());
