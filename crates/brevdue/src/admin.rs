@@ -87,7 +87,7 @@ async fn in_process(
     config: &Config,
     work: impl AsyncFnOnce(&Admin) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let catalogue = Arc::new(Catalogue::open(&folder.catalogue()).await?);
+    let catalogue = Arc::new(Catalogue::open(&folder.catalogue(), &folder.directory_key()).await?);
     let tls = Internal::load(&folder.certificate(Role::Directory), Role::Directory)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();

@@ -163,6 +163,8 @@ pub struct Directory {
     pub listen: SocketAddr,
     /// The SQLite file.
     pub database: PathBuf,
+    /// The file with the key that seals its secrets.
+    pub key: PathBuf,
 }
 
 impl Default for Directory {
@@ -171,6 +173,7 @@ impl Default for Directory {
             address: "127.0.0.1:7400".to_owned(),
             listen: loopback(7400),
             database: "/var/lib/brevdue/directory/catalogue.db".into(),
+            key: "/var/lib/brevdue/directory/directory.key".into(),
         }
     }
 }

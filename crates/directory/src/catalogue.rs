@@ -2,21 +2,38 @@
 
 mod alias;
 mod credential;
+mod dkim;
 mod domain;
 mod error;
 mod feed;
+mod find;
 mod node;
+mod pattern;
+mod route;
+mod rule;
 mod schema;
+mod sealer;
+mod setting;
+mod srs;
+mod webhook;
 mod writer;
 
 pub(crate) use alias::{AddAlias, AliasRow, MarkBorn};
 pub(crate) use credential::{
     AddCredential, CREDENTIALS_PER_ALIAS_MAX, CredentialKind, CredentialRow, RevokeCredential,
 };
+pub(crate) use dkim::{AddKey, KeyRow, KeyState, NewKey, OpenKey, RemoveKey, RetireKey, Rotate};
 pub(crate) use domain::{AddDomain, DomainRow};
 pub use error::Error;
 pub(crate) use feed::{Change, Feed, Missed, Subject};
+pub(crate) use find::rule_local;
 pub(crate) use node::{NodeRow, RegisterNode};
+pub(crate) use pattern::{check as check_pattern, check_template};
+pub(crate) use route::{Disposition, Route, Sender};
+pub(crate) use rule::{AddRule, ChangeRule, RemoveRule, RuleKind, RuleMode, RuleName, RuleRow, Target};
+pub(crate) use sealer::Sealer;
+pub(crate) use setting::SetDomain;
+pub(crate) use webhook::{AddWebhook, ChangeWebhook, RemoveWebhook, WebhookRow};
 pub(crate) use writer::Write;
 
 use sqlx::ConnectOptions;
@@ -40,20 +57,24 @@ pub struct Catalogue {
     readers: SqlitePool,
     writer: Writer,
     feed: Arc<Feed>,
+    sealer: Arc<Sealer>,
+    compiled: pattern::Compiled,
     _lock: File,
 }
 
 impl Catalogue {
-    /// Opens the database at `path`, makes it when it is missing, and brings its schema up to date.
+    /// Opens the database at `path`, makes it when it is missing, and brings its schema up to date. `key` is the file with
+    /// the key that seals its secrets; it is made when it is missing.
     ///
     /// # Errors
-    /// Another process has it open, a later version wrote it, or the file cannot be opened.
-    pub async fn open(path: &Path) -> Result<Self, Error> {
+    /// Another process has it open, a later version wrote it, the file cannot be opened, or the key is gone.
+    pub async fn open(path: &Path, key: &Path) -> Result<Self, Error> {
         let lock = lock(path)?;
         make_private(path)?;
         let cannot_open = |error: sqlx::Error| Error::Open { path: path.to_owned(), source: Arc::new(error) };
         let mut connection = schema::writer_options(path).connect().await.map_err(cannot_open)?;
         schema::migrate(&mut connection, path).await?;
+        let sealer = Arc::new(Sealer::open(&mut connection, key).await?);
         let feed = Arc::new(Feed::open(&mut connection).await?);
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
@@ -62,12 +83,17 @@ impl Catalogue {
             .await
             .map_err(cannot_open)?;
         let writer = Writer::start(connection, Arc::clone(&feed));
-        Ok(Self { readers, writer, feed, _lock: lock })
+        Ok(Self { readers, writer, feed, sealer, compiled: pattern::Compiled::default(), _lock: lock })
     }
 
     /// The change feed.
     pub(crate) fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    /// What seals secrets.
+    pub(crate) fn sealer(&self) -> &Arc<Sealer> {
+        &self.sealer
     }
 
     /// Makes a change; it is on stable storage when this returns.

@@ -9,12 +9,17 @@ mod admin;
 mod cache;
 mod error;
 mod feed;
+mod mail;
 mod retry;
+mod rules;
 
 pub use error::Error;
 pub use feed::FEED_TRUST_MS_MAX;
+pub use mail::{MaySend, Routed, SigningKey, Webhook};
 pub use retry::READ_WAIT_MS_MAX;
-pub use wire::directory::{Alias, Credential, CredentialKind, CredentialsReply, NodeInfo, Placement};
+pub use wire::directory::{
+    Alias, Credential, CredentialKind, CredentialsReply, Disposition, Enforcement, NodeInfo, Placement, Policy,
+};
 
 use cache::Cache;
 use model::{Address, MailboxId, Role};
@@ -45,6 +50,11 @@ impl<T> Lookup<T> {
             Self::Found(found) => Some(found),
             Self::UnknownDomain | Self::UnknownAlias => None,
         }
+    }
+
+    /// Whether nothing was found.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::UnknownDomain | Self::UnknownAlias)
     }
 
     fn map<U>(self, change: impl FnOnce(T) -> U) -> Lookup<U> {

@@ -4,6 +4,7 @@
 mod catalogue;
 pub mod client;
 pub mod server;
+pub mod settings;
 
 pub use catalogue::{Catalogue, Error};
 pub use client::DirectoryClient;

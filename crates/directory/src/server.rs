@@ -1,6 +1,7 @@
 //! The directory role: the gRPC service over the catalogue, and its health.
 
 mod answer;
+mod domains;
 mod input;
 mod service;
 mod watch;
@@ -50,7 +51,8 @@ pub enum RunError {
 pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -> Result<(), RunError> {
     let recorder = Recorder::install(Role::Directory)?;
     let tls = Internal::load(&config.internal, Role::Directory)?;
-    let catalogue = Arc::new(Catalogue::open(&config.directory.database).await?);
+    let catalogue = Arc::new(Catalogue::open(&config.directory.database, &config.directory.key).await?);
+    domains::complete(&catalogue).await?;
     let listener = listeners.take(LISTENER, config.directory.listen)?;
     if let Some(address) = config.metrics.listen {
         let metrics = listeners.take(METRICS_LISTENER, address)?;

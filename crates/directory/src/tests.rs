@@ -5,7 +5,7 @@ use crate::client::{self, DirectoryClient, Lookup};
 use crate::server::service_for_tests;
 use model::{Address, Domain, MailboxId};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -27,7 +27,7 @@ struct Running {
 
 impl Running {
     async fn start(file: &Path, at: &str) -> Self {
-        let catalogue = Arc::new(Catalogue::open(file).await.unwrap());
+        let catalogue = Arc::new(Catalogue::open(file, &key_of(file)).await.unwrap());
         let listener = TcpListener::bind(at).await.unwrap();
         let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let service = DirectoryServer::new(service_for_tests(catalogue, stop.clone()));
@@ -52,6 +52,10 @@ impl Running {
         self.served.await.unwrap();
         self.at
     }
+}
+
+fn key_of(file: &Path) -> PathBuf {
+    file.with_extension("key")
 }
 
 fn credential(id: u8, label: &str, kind: proto::CredentialKind) -> proto::Credential {
@@ -327,11 +331,21 @@ async fn many_at_once_are_all_kept() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("catalogue.db");
     let running = peopled(&file).await;
+    let rule = |local: &str| proto::AddRuleRequest {
+        name: Some(proto::RuleName {
+            domain: "x.test".to_owned(),
+            kind: proto::RuleKind::Exact.into(),
+            pattern: local.to_owned(),
+        }),
+        targets: vec![proto::Target { to: Some(proto::target::To::Forward("ann@x.test".to_owned())) }],
+        ..proto::AddRuleRequest::default()
+    };
+    running.raw().add_rule(rule("taken")).await.unwrap();
     let writes = (0..200).map(|n: u32| {
         let mut raw = running.raw();
         // Every tenth asks for what is there already, in the middle of the others' commit.
-        let name = if n % 10 == 9 { "x.test".to_owned() } else { format!("d{n}.test") };
-        tokio::spawn(async move { raw.add_domain(proto::AddDomainRequest { name }).await.is_ok() })
+        let request = if n % 10 == 9 { rule("taken") } else { rule(&format!("r{n}")) };
+        tokio::spawn(async move { raw.add_rule(request).await.is_ok() })
     });
     let mut made = 0;
     for write in writes.collect::<Vec<_>>() {
@@ -340,21 +354,21 @@ async fn many_at_once_are_all_kept() {
     assert_eq!(made, 180);
     let at = running.stop().await;
     let running = Running::start(&file, &at.to_string()).await;
-    let domains = running.raw().list_domains(proto::ListDomainsRequest {}).await.unwrap().into_inner().domains;
-    assert_eq!(domains.len(), 181);
+    let rules = running.raw().list_rules(proto::ListRulesRequest::default()).await.unwrap().into_inner().rules;
+    assert_eq!(rules.len(), 181);
 }
 
 #[tokio::test]
 async fn one_process_at_a_time_and_no_newer_schema() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("catalogue.db");
-    let held = Catalogue::open(&file).await.unwrap();
+    let held = Catalogue::open(&file, &key_of(&file)).await.unwrap();
     for each in ["catalogue.db", "catalogue.db-wal"] {
         let mode = std::os::unix::fs::PermissionsExt::mode(&folder.path().join(each).metadata().unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600, "{each}");
     }
     held.check().await.unwrap();
-    let second = Catalogue::open(&file).await.err().unwrap();
+    let second = Catalogue::open(&file, &key_of(&file)).await.err().unwrap();
     assert!(matches!(second, Error::InUse { .. }), "{second}");
     drop(held);
     let mut connection = {
@@ -365,8 +379,8 @@ async fn one_process_at_a_time_and_no_newer_schema() {
         .execute(&mut connection)
         .await
         .unwrap();
-    let newer = Catalogue::open(&file).await.err().unwrap();
-    assert!(matches!(newer, Error::NewerSchema { found: 99, known: 1, .. }), "{newer}");
-    let missing = Catalogue::open(&folder.path().join("no/catalogue.db")).await.err().unwrap();
+    let newer = Catalogue::open(&file, &key_of(&file)).await.err().unwrap();
+    assert!(matches!(newer, Error::NewerSchema { found: 99, known: 2, .. }), "{newer}");
+    let missing = Catalogue::open(&folder.path().join("no/catalogue.db"), &key_of(&file)).await.err().unwrap();
     assert!(matches!(missing, Error::Open { .. }), "{missing}");
 }

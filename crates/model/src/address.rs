@@ -78,6 +78,13 @@ impl Address {
     pub fn subaddress(&self) -> Option<&str> {
         self.subaddress.as_deref()
     }
+    /// The local-part with its subaddress, which is as it was written.
+    pub fn whole_local(&self) -> String {
+        match &self.subaddress {
+            Some(tag) => format!("{}{SUBADDRESS_SEPARATOR}{tag}", self.local),
+            None => self.local.clone(),
+        }
+    }
     /// The alias: `local@domain` without the subaddress.
     pub fn alias(&self) -> String {
         format!("{}@{}", self.local, self.domain)
@@ -114,10 +121,7 @@ impl FromStr for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.subaddress {
-            Some(tag) => write!(f, "{}{SUBADDRESS_SEPARATOR}{tag}@{}", self.local, self.domain),
-            None => write!(f, "{}@{}", self.local, self.domain),
-        }
+        write!(f, "{}@{}", self.whole_local(), self.domain)
     }
 }
 

@@ -59,11 +59,51 @@ pub enum Verb {
     RegisterNode,
     /// Directory: lists nodes.
     ListNodes,
+    /// Directory: what is done with mail for a recipient.
+    Route,
+    /// Directory: whether a login may send as an address.
+    MaySend,
+    /// Directory: a domain's private DKIM keys.
+    SigningKeys,
+    /// Directory: the secrets of rewritten senders.
+    SrsSecrets,
+    /// Directory: a webhook with its secret.
+    WebhookById,
+    /// Directory: adds a rule.
+    AddRule,
+    /// Directory: changes a rule.
+    ChangeRule,
+    /// Directory: takes a rule away.
+    RemoveRule,
+    /// Directory: lists rules.
+    ListRules,
+    /// Directory: adds a webhook.
+    AddWebhook,
+    /// Directory: lists webhooks.
+    ListWebhooks,
+    /// Directory: changes a webhook.
+    ChangeWebhook,
+    /// Directory: takes a webhook away.
+    RemoveWebhook,
+    /// Directory: a domain with its settings and keys.
+    ShowDomain,
+    /// Directory: sets a domain's setting.
+    SetDomain,
+    /// Directory: makes a DKIM key.
+    AddDkimKey,
+    /// Directory: the next DKIM keys sign.
+    RotateDkim,
+    /// Directory: a DKIM key signs no more.
+    RetireDkimKey,
+    /// Directory: forgets a DKIM key.
+    RemoveDkimKey,
+    /// Directory: makes a new SRS secret.
+    RotateSrs,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 47] = [
         Self::Session,
         Self::Deliver,
         Self::DeliveryStatus,
@@ -91,6 +131,26 @@ impl Verb {
         Self::RevokeCredential,
         Self::RegisterNode,
         Self::ListNodes,
+        Self::Route,
+        Self::MaySend,
+        Self::SigningKeys,
+        Self::SrsSecrets,
+        Self::WebhookById,
+        Self::AddRule,
+        Self::ChangeRule,
+        Self::RemoveRule,
+        Self::ListRules,
+        Self::AddWebhook,
+        Self::ListWebhooks,
+        Self::ChangeWebhook,
+        Self::RemoveWebhook,
+        Self::ShowDomain,
+        Self::SetDomain,
+        Self::AddDkimKey,
+        Self::RotateDkim,
+        Self::RetireDkimKey,
+        Self::RemoveDkimKey,
+        Self::RotateSrs,
     ];
 
     /// The gRPC path, or `session` for the session link.
@@ -123,6 +183,26 @@ impl Verb {
             Self::RevokeCredential => "/brevdue.directory.v1.Directory/RevokeCredential",
             Self::RegisterNode => "/brevdue.directory.v1.Directory/RegisterNode",
             Self::ListNodes => "/brevdue.directory.v1.Directory/ListNodes",
+            Self::Route => "/brevdue.directory.v1.Directory/Route",
+            Self::MaySend => "/brevdue.directory.v1.Directory/MaySend",
+            Self::SigningKeys => "/brevdue.directory.v1.Directory/SigningKeys",
+            Self::SrsSecrets => "/brevdue.directory.v1.Directory/SrsSecrets",
+            Self::WebhookById => "/brevdue.directory.v1.Directory/WebhookById",
+            Self::AddRule => "/brevdue.directory.v1.Directory/AddRule",
+            Self::ChangeRule => "/brevdue.directory.v1.Directory/ChangeRule",
+            Self::RemoveRule => "/brevdue.directory.v1.Directory/RemoveRule",
+            Self::ListRules => "/brevdue.directory.v1.Directory/ListRules",
+            Self::AddWebhook => "/brevdue.directory.v1.Directory/AddWebhook",
+            Self::ListWebhooks => "/brevdue.directory.v1.Directory/ListWebhooks",
+            Self::ChangeWebhook => "/brevdue.directory.v1.Directory/ChangeWebhook",
+            Self::RemoveWebhook => "/brevdue.directory.v1.Directory/RemoveWebhook",
+            Self::ShowDomain => "/brevdue.directory.v1.Directory/ShowDomain",
+            Self::SetDomain => "/brevdue.directory.v1.Directory/SetDomain",
+            Self::AddDkimKey => "/brevdue.directory.v1.Directory/AddDkimKey",
+            Self::RotateDkim => "/brevdue.directory.v1.Directory/RotateDkim",
+            Self::RetireDkimKey => "/brevdue.directory.v1.Directory/RetireDkimKey",
+            Self::RemoveDkimKey => "/brevdue.directory.v1.Directory/RemoveDkimKey",
+            Self::RotateSrs => "/brevdue.directory.v1.Directory/RotateSrs",
         }
     }
 
@@ -159,6 +239,30 @@ impl Verb {
             | Self::ListAliases
             | Self::AddCredential
             | Self::RevokeCredential => &[Role::Admin],
+            // Who takes mail asks where it goes; who is asked by the owner, what they may send as.
+            Self::Route => &[Role::Mx, Role::Admin],
+            Self::MaySend => &[Role::Submission],
+            // They sign in a domain's name, so only those see them that must: mail that is sent, reports, and ARC seals.
+            Self::SigningKeys => &[Role::Mx, Role::Submission, Role::Outbound],
+            // The MX rewrites senders, and lets bounces home.
+            Self::SrsSecrets => &[Role::Mx],
+            // With the secret that signs the call.
+            Self::WebhookById => &[Role::Outbound],
+            Self::AddRule
+            | Self::ChangeRule
+            | Self::RemoveRule
+            | Self::ListRules
+            | Self::AddWebhook
+            | Self::ListWebhooks
+            | Self::ChangeWebhook
+            | Self::RemoveWebhook
+            | Self::ShowDomain
+            | Self::SetDomain
+            | Self::AddDkimKey
+            | Self::RotateDkim
+            | Self::RetireDkimKey
+            | Self::RemoveDkimKey
+            | Self::RotateSrs => &[Role::Admin],
         }
     }
 
@@ -189,13 +293,23 @@ mod tests {
                 Verb::Resolve,
                 Verb::Watch,
                 Verb::ListNodes,
+                Verb::Route,
+                Verb::SigningKeys,
+                Verb::SrsSecrets,
             ],
             Role::Imap | Role::Pop3 => {
                 &[Verb::Session, Verb::Resolve, Verb::Credentials, Verb::Watch, Verb::MarkBorn, Verb::ListNodes]
             }
-            Role::Submission => {
-                &[Verb::Enqueue, Verb::EnqueueStatus, Verb::Resolve, Verb::Credentials, Verb::Watch, Verb::ListNodes]
-            }
+            Role::Submission => &[
+                Verb::Enqueue,
+                Verb::EnqueueStatus,
+                Verb::Resolve,
+                Verb::Credentials,
+                Verb::Watch,
+                Verb::ListNodes,
+                Verb::MaySend,
+                Verb::SigningKeys,
+            ],
             Role::Outbound => &[
                 Verb::Enqueue,
                 Verb::EnqueueStatus,
@@ -207,6 +321,8 @@ mod tests {
                 Verb::Resolve,
                 Verb::Watch,
                 Verb::ListNodes,
+                Verb::SigningKeys,
+                Verb::WebhookById,
             ],
             Role::Node => &[Verb::Resolve, Verb::Watch, Verb::MarkBorn, Verb::RegisterNode, Verb::ListNodes],
             Role::Admin => &[
@@ -227,6 +343,22 @@ mod tests {
                 Verb::RevokeCredential,
                 Verb::RegisterNode,
                 Verb::ListNodes,
+                Verb::Route,
+                Verb::AddRule,
+                Verb::ChangeRule,
+                Verb::RemoveRule,
+                Verb::ListRules,
+                Verb::AddWebhook,
+                Verb::ListWebhooks,
+                Verb::ChangeWebhook,
+                Verb::RemoveWebhook,
+                Verb::ShowDomain,
+                Verb::SetDomain,
+                Verb::AddDkimKey,
+                Verb::RotateDkim,
+                Verb::RetireDkimKey,
+                Verb::RemoveDkimKey,
+                Verb::RotateSrs,
             ],
         }
     }

@@ -5,6 +5,7 @@ pub mod convert;
 pub mod frame;
 pub mod grpc;
 pub mod peer;
+mod secrets;
 mod shard;
 
 pub use shard::shard_of;

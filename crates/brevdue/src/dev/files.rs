@@ -81,7 +81,12 @@ fn own_section(file: &mut Table, folder: &Folder, process: &Process) -> Result<(
     let own = match process.role {
         Role::Directory => {
             let address = text(&process.address("directory"));
-            section([("address", address.clone()), ("listen", address), ("database", path(&folder.catalogue()))])
+            section([
+                ("address", address.clone()),
+                ("listen", address),
+                ("database", path(&folder.catalogue())),
+                ("key", path(&folder.directory_key())),
+            ])
         }
         Role::Node => {
             let (home, name) = (folder.node(&process.name()), process.name());

@@ -90,6 +90,10 @@ impl Folder {
     pub fn catalogue(&self) -> PathBuf {
         self.0.join("catalogue.db")
     }
+    /// The key that seals the catalogue's secrets.
+    pub fn directory_key(&self) -> PathBuf {
+        self.0.join("directory.key")
+    }
     /// The internal CA.
     pub fn ca(&self) -> PathBuf {
         self.0.join("ca")

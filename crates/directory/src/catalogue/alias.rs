@@ -1,7 +1,7 @@
 //! Aliases: an address with its mailbox, sealing key and placement.
 
 use super::credential::{self, CredentialRow};
-use super::{Catalogue, Error, Subject, Write, bounded, listing_limit, node, now_ms};
+use super::{AddRule, Catalogue, Error, Subject, Write, bounded, listing_limit, node, now_ms};
 use model::{AccountId, Address, Domain, MailboxId, NodeId};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -32,6 +32,8 @@ pub(crate) struct AddAlias {
     pub(crate) credentials: Vec<CredentialRow>,
     /// `None`: the node with the fewest mailboxes.
     pub(crate) node: Option<NodeId>,
+    /// Where its mail goes, when that is not into its mailbox alone.
+    pub(crate) rule: Option<AddRule>,
 }
 
 impl Write for AddAlias {
@@ -55,6 +57,9 @@ impl Write for AddAlias {
             .await?;
         for credential in &self.credentials {
             credential::insert(connection, &alias, credential).await?;
+        }
+        if let Some(rule) = &self.rule {
+            rule.insert(connection).await?;
         }
         subjects.push(Subject::Alias(alias.clone()));
         Ok(AliasRow {
@@ -134,16 +139,8 @@ impl Write for MarkBorn {
 impl Catalogue {
     /// The alias of the address; an error says whether its domain is unknown too.
     pub(crate) async fn alias(&self, address: &Address) -> Result<AliasRow, Error> {
-        let row = sqlx::query(
-            "SELECT a.address, account, a.mailbox_id, born, disabled, node_id, epoch, public_key
-             FROM alias a JOIN placement p ON p.mailbox_id = a.mailbox_id JOIN sealing_key s ON s.address = a.address
-             WHERE a.address = ?",
-        )
-        .bind(address.alias())
-        .fetch_optional(&self.readers)
-        .await?;
-        match row {
-            Some(row) => Ok(AliasRow { sealing_public_key: row.try_get("public_key")?, ..row_of(&row)? }),
+        match by_address(&mut *self.readers.acquire().await?, &address.alias()).await? {
+            Some(row) => Ok(row),
             None if self.has_domain(address.domain()).await? => Err(Error::UnknownAlias),
             None => Err(Error::UnknownDomain),
         }
@@ -171,6 +168,19 @@ impl Catalogue {
         let rows = rows.bind(listing_limit()).fetch_all(&self.readers).await?;
         bounded(rows)?.iter().map(row_of).collect()
     }
+}
+
+/// The alias of a normalised address.
+pub(super) async fn by_address(connection: &mut SqliteConnection, address: &str) -> Result<Option<AliasRow>, Error> {
+    let row = sqlx::query(
+        "SELECT a.address, account, a.mailbox_id, born, disabled, node_id, epoch, public_key
+         FROM alias a JOIN placement p ON p.mailbox_id = a.mailbox_id JOIN sealing_key s ON s.address = a.address
+         WHERE a.address = ?",
+    )
+    .bind(address)
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok(AliasRow { sealing_public_key: row.try_get("public_key")?, ..row_of(&row)? })).transpose()
 }
 
 fn row_of(row: &SqliteRow) -> Result<AliasRow, Error> {

@@ -42,6 +42,61 @@ pub enum Error {
     /// There is nowhere to place a mailbox.
     #[error("no storage node has registered; start one first")]
     NoNode,
+    /// No rule has this name.
+    #[error("there is no such rule")]
+    UnknownRule,
+    /// There is a rule of this name.
+    #[error("there is a rule for this already; change it, or remove it first")]
+    RuleExists,
+    /// The rule cannot be taken; the text says why.
+    #[error("{0}")]
+    BadRule(String),
+    /// No webhook has this id.
+    #[error("unknown webhook")]
+    UnknownWebhook,
+    /// Rules call the webhook.
+    #[error("rules call this webhook; take it out of them first")]
+    WebhookInUse,
+    /// The domain has no key of this selector.
+    #[error("the domain has no DKIM key of this selector")]
+    UnknownKey,
+    /// The domain has a key of this selector.
+    #[error("the domain has a DKIM key of this selector already")]
+    KeyExists,
+    /// The key signs, or will.
+    #[error("this key is not retired: retire it first, and keep its record for a week")]
+    KeyInUse,
+    /// There is nothing to rotate to.
+    #[error("the domain has no next DKIM key: add one, publish its record, then rotate")]
+    NoNextKey,
+    /// The domain has as many keys as it may have.
+    #[error("the domain has {0} DKIM keys, as many as it may have; remove retired ones first")]
+    TooManyKeys(usize),
+    /// There is no such setting, or it cannot have this value.
+    #[error("{0}")]
+    BadSetting(String),
+    /// The directory's key file cannot be used.
+    #[error("{path}: the directory's key cannot be used: {why}")]
+    Key {
+        /// The key file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The key file is gone, and the catalogue holds what it sealed.
+    #[error(
+        "{path}: the directory's key is gone, and the catalogue holds DKIM keys and secrets that only it opens; put it back"
+    )]
+    KeyLost {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The directory's key does not open what stands in the catalogue.
+    #[error("the directory's key does not open {0} of the catalogue; it is another catalogue's key")]
+    Sealed(&'static str),
+    /// The operating system gave no random bytes.
+    #[error("no random bytes could be had; try again")]
+    Random,
     /// More rows than one answer may hold.
     #[error("more than {0} to list at once; ask for one domain")]
     TooManyToList(usize),

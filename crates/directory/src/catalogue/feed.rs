@@ -24,6 +24,10 @@ pub(crate) enum Subject {
     Domain(String),
     /// A node.
     Node(String),
+    /// A webhook.
+    Webhook(String),
+    /// The SRS secrets.
+    SrsSecrets,
 }
 
 /// One committed change.
@@ -108,9 +112,11 @@ pub(super) async fn record(connection: &mut SqliteConnection, subjects: Vec<Subj
     let mut changes = Vec::with_capacity(subjects.len());
     for subject in subjects {
         let (kind, text) = match &subject {
-            Subject::Alias(address) => (0, address),
-            Subject::Domain(name) => (1, name),
-            Subject::Node(id) => (2, id),
+            Subject::Alias(address) => (0, address.as_str()),
+            Subject::Domain(name) => (1, name.as_str()),
+            Subject::Node(id) => (2, id.as_str()),
+            Subject::Webhook(id) => (3, id.as_str()),
+            Subject::SrsSecrets => (4, ""),
         };
         let sequence: i64 = sqlx::query_scalar("INSERT INTO change (kind, subject) VALUES (?, ?) RETURNING sequence")
             .bind(kind)
@@ -134,6 +140,8 @@ fn change_of(row: &sqlx::sqlite::SqliteRow) -> Result<Change, Error> {
         0 => Subject::Alias(text),
         1 => Subject::Domain(text),
         2 => Subject::Node(text),
+        3 => Subject::Webhook(text),
+        4 => Subject::SrsSecrets,
         _ => return Err(Error::Damaged("a change of an unknown kind")),
     };
     Ok(Change { sequence: row.try_get::<i64, _>("sequence")?.unsigned_abs(), subject })

@@ -83,6 +83,12 @@ pub(super) async fn take_place(connection: &mut SqliteConnection, wanted: Option
     chosen.ok_or(if wanted.is_some() { Error::UnknownNode } else { Error::NoNode })
 }
 
+/// The node with the fewest mailboxes, without counting one more.
+pub(super) async fn choose(connection: &mut SqliteConnection) -> Result<String, Error> {
+    let chosen = sqlx::query_scalar("SELECT id FROM node ORDER BY mailboxes, id LIMIT 1").fetch_optional(connection);
+    chosen.await?.ok_or(Error::NoNode)
+}
+
 impl Catalogue {
     /// Every node, by id.
     pub(crate) async fn nodes(&self) -> Result<Vec<NodeRow>, Error> {

@@ -14,7 +14,10 @@ const BUSY_WAIT_MS: u64 = 5_000;
 const ENGINE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 
 /// Version, name and SQL of every migration, oldest first. Released ones never change.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "catalogue", include_str!("../../migrations/0001_catalogue.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "catalogue", include_str!("../../migrations/0001_catalogue.sql")),
+    (2, "mail", include_str!("../../migrations/0002_mail.sql")),
+];
 
 /// Options of the writing connection.
 ///

@@ -1,10 +1,14 @@
 //! What was looked up, bounded, and whether it may still be used. One lock, never held across an await.
 
 use super::feed::FEED_TRUST_MS_MAX;
+use super::mail::{Routed, SigningKey, Webhook};
 use super::{Alias, CredentialsReply, Lookup, NodeInfo};
-use std::collections::HashMap;
+use model::Domain;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use vault::Secret32;
+use wire::directory::Policy;
 
 /// Entries of one generation; two are kept. At some 2 KB an alias this is 16 MB at most, and as much for credentials.
 const ENTRIES_PER_GENERATION_MAX: usize = 4_096;
@@ -26,6 +30,19 @@ struct State {
     aliases: Generations<Lookup<Arc<Alias>>>,
     credentials: Generations<Lookup<Arc<CredentialsReply>>>,
     nodes: Option<Vec<NodeInfo>>,
+    routes: Generations<RouteEntry>,
+    signing_keys: Generations<Arc<[SigningKey]>>,
+    webhooks: Generations<Option<Arc<Webhook>>>,
+    srs_secrets: Option<Arc<[Secret32]>>,
+    /// One policy of each domain, which the routes of its addresses share.
+    policies: Generations<Arc<Policy>>,
+}
+
+/// A route, and the addresses and domains whose change makes it stale.
+#[derive(Clone)]
+pub(super) struct RouteEntry {
+    pub(super) answer: Lookup<Arc<Routed>>,
+    pub(super) depends_on: Arc<BTreeSet<String>>,
 }
 
 impl Cache {
@@ -63,6 +80,57 @@ impl Cache {
         }
     }
 
+    pub(super) fn route(&self, address: &str) -> Option<Lookup<Arc<Routed>>> {
+        self.trusted()?.routes.get(address).map(|entry| entry.answer)
+    }
+
+    pub(super) fn put_route(&self, ticket: Ticket, address: String, entry: RouteEntry) {
+        if let Some(mut state) = self.unchanged(ticket) {
+            state.routes.put(address, entry);
+        }
+    }
+
+    pub(super) fn signing_keys(&self, domain: &str) -> Option<Arc<[SigningKey]>> {
+        self.trusted()?.signing_keys.get(domain)
+    }
+
+    pub(super) fn put_signing_keys(&self, ticket: Ticket, domain: String, keys: Arc<[SigningKey]>) {
+        if let Some(mut state) = self.unchanged(ticket) {
+            state.signing_keys.put(domain, keys);
+        }
+    }
+
+    pub(super) fn webhook(&self, id: &str) -> Option<Option<Arc<Webhook>>> {
+        self.trusted()?.webhooks.get(id)
+    }
+
+    pub(super) fn put_webhook(&self, ticket: Ticket, id: String, webhook: Option<Arc<Webhook>>) {
+        if let Some(mut state) = self.unchanged(ticket) {
+            state.webhooks.put(id, webhook);
+        }
+    }
+
+    pub(super) fn srs_secrets(&self) -> Option<Arc<[Secret32]>> {
+        self.trusted()?.srs_secrets.clone()
+    }
+
+    pub(super) fn put_srs_secrets(&self, ticket: Ticket, secrets: Arc<[Secret32]>) {
+        if let Some(mut state) = self.unchanged(ticket) {
+            state.srs_secrets = Some(secrets);
+        }
+    }
+
+    /// The policy that is kept for the domain if it is this one; else this one is kept from now on.
+    pub(super) fn shared_policy(&self, domain: &Domain, policy: Policy) -> Arc<Policy> {
+        let mut state = self.state();
+        if let Some(kept) = state.policies.get(domain.as_str()).filter(|kept| **kept == policy) {
+            return kept;
+        }
+        let policy = Arc::new(policy);
+        state.policies.put(domain.to_string(), Arc::clone(&policy));
+        policy
+    }
+
     /// The feed has nothing more to say at this moment.
     pub(super) fn heard(&self) {
         self.state().heard = Some(Instant::now());
@@ -70,19 +138,31 @@ impl Cache {
 
     pub(super) fn forget_alias(&self, address: &str) {
         let mut state = self.changed();
-        state.aliases.forget(|key| key == address);
-        state.credentials.forget(|key| key == address);
+        state.aliases.forget(|key, _| key == address);
+        state.credentials.forget(|key, _| key == address);
+        // That there was no route may be true no more of any spelling with a subaddress.
+        let unknown = |key: &str, entry: &RouteEntry| entry.answer.is_unknown() && domain_of(key) == domain_of(address);
+        state.routes.forget(|key, entry| entry.depends_on.contains(address) || unknown(key, entry));
     }
 
     pub(super) fn forget_domain(&self, domain: &str) {
-        let of_domain = |key: &str| key.rsplit_once('@').is_some_and(|(_, of)| of == domain);
         let mut state = self.changed();
-        state.aliases.forget(of_domain);
-        state.credentials.forget(of_domain);
+        state.aliases.forget(|key, _| domain_of(key) == Some(domain));
+        state.credentials.forget(|key, _| domain_of(key) == Some(domain));
+        state.routes.forget(|key, entry| domain_of(key) == Some(domain) || entry.depends_on.contains(domain));
+        state.signing_keys.forget(|key, _| key == domain);
     }
 
     pub(super) fn forget_nodes(&self) {
         self.changed().nodes = None;
+    }
+
+    pub(super) fn forget_webhook(&self, id: &str) {
+        self.changed().webhooks.forget(|key, _| key == id);
+    }
+
+    pub(super) fn forget_srs_secrets(&self) {
+        self.changed().srs_secrets = None;
     }
 
     pub(super) fn forget_everything(&self) {
@@ -146,10 +226,14 @@ impl<T: Clone> Generations<T> {
     }
 
     /// Looks at every entry: changes are rare against look-ups.
-    fn forget(&mut self, which: impl Fn(&str) -> bool) {
-        self.young.retain(|key, _| !which(key));
-        self.old.retain(|key, _| !which(key));
+    fn forget(&mut self, which: impl Fn(&str, &T) -> bool) {
+        self.young.retain(|key, value| !which(key, value));
+        self.old.retain(|key, value| !which(key, value));
     }
+}
+
+fn domain_of(address: &str) -> Option<&str> {
+    address.rsplit_once('@').map(|(_, domain)| domain)
 }
 
 #[cfg(test)]

@@ -69,7 +69,8 @@ fn apply(cache: &Cache, change: Change) {
         Some(Subject::Domain(name)) => cache.forget_domain(&name),
         Some(Subject::Node(_)) => cache.forget_nodes(),
         Some(Subject::Everything(_)) => cache.forget_everything(),
-        // Nothing of these is cached.
-        Some(Subject::Webhook(_) | Subject::SrsSecrets(_)) | None => {}
+        Some(Subject::Webhook(id)) => cache.forget_webhook(&id),
+        Some(Subject::SrsSecrets(_)) => cache.forget_srs_secrets(),
+        None => {}
     }
 }

@@ -1,5 +1,9 @@
 //! Rows and errors of the catalogue as answers on the wire: the one place where they are translated.
 
+mod mail;
+
+pub(super) use mail::{details, key, keys, route, rule, sender, signing_key, webhook};
+
 use crate::catalogue::{AliasRow, CredentialKind, CredentialRow, DomainRow, Error, NodeRow};
 use tonic::{Code, Status};
 use wire::directory as proto;
@@ -11,17 +15,29 @@ pub(super) fn status(error: &Error) -> Status {
         | Error::UnknownAlias
         | Error::UnknownMailbox
         | Error::UnknownNode
-        | Error::UnknownCredential => Code::NotFound,
-        Error::DomainExists | Error::AliasExists | Error::MailboxExists | Error::CredentialExists => {
-            Code::AlreadyExists
+        | Error::UnknownCredential
+        | Error::UnknownRule
+        | Error::UnknownWebhook
+        | Error::UnknownKey => Code::NotFound,
+        Error::DomainExists
+        | Error::AliasExists
+        | Error::MailboxExists
+        | Error::CredentialExists
+        | Error::RuleExists
+        | Error::KeyExists => Code::AlreadyExists,
+        Error::LastCredential | Error::NoNode | Error::WebhookInUse | Error::KeyInUse | Error::NoNextKey => {
+            Code::FailedPrecondition
         }
-        Error::LastCredential | Error::NoNode => Code::FailedPrecondition,
-        Error::TooManyCredentials(_) | Error::TooManyToList(_) => Code::ResourceExhausted,
-        Error::Stopped => Code::Unavailable,
+        Error::BadRule(_) | Error::BadSetting(_) => Code::InvalidArgument,
+        Error::TooManyCredentials(_) | Error::TooManyToList(_) | Error::TooManyKeys(_) => Code::ResourceExhausted,
+        Error::Stopped | Error::Random => Code::Unavailable,
         Error::NewerSchema { .. }
         | Error::OldEngine(_)
         | Error::InUse { .. }
         | Error::Open { .. }
+        | Error::Key { .. }
+        | Error::KeyLost { .. }
+        | Error::Sealed(_)
         | Error::Storage(_)
         | Error::Damaged(_) => {
             tracing::error!(%error, "the catalogue failed");

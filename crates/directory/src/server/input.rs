@@ -1,5 +1,9 @@
 //! Checks of what comes over the wire: nothing reaches the catalogue that is not of the right form and size.
 
+mod mail;
+
+pub(super) use mail::{add_rule, add_webhook, algorithm, change_rule, change_webhook, rule_name, selector, set_domain};
+
 use crate::catalogue::{
     AddAlias, AddCredential, CREDENTIALS_PER_ALIAS_MAX, CredentialKind, CredentialRow, RegisterNode, RevokeCredential,
 };
@@ -49,14 +53,17 @@ pub(super) fn add_alias(request: proto::AddAliasRequest) -> Result<AddAlias, Sta
     if credentials.len() > CREDENTIALS_PER_ALIAS_MAX {
         return Err(Status::invalid_argument("credentials: too many"));
     }
+    let own = address(&request.address)?;
+    let rule = if request.targets.is_empty() { None } else { Some(mail::rule_of_alias(&own, request.targets)?) };
     Ok(AddAlias {
-        address: address(&request.address)?,
+        address: own,
         account: parse(account, "account")?,
         mailbox: parse(&request.mailbox_id, "mailbox id")?,
         sealing_public_key: request.sealing_public_key.to_vec(),
         wrapped_sealing_key: sized(&request.wrapped_sealing_key, WRAPPED_SEALING_KEY_BYTES_MAX, "wrapped sealing key")?,
         credentials,
         node: if request.node_id.is_empty() { None } else { Some(parse(&request.node_id, "node id")?) },
+        rule,
     })
 }
 

@@ -1,9 +1,12 @@
 //! The Directory service (`proto/directory.proto`): checks what comes in, asks the catalogue, translates the answer. Who
 //! may call what is decided before, by `wire::authority`.
 
-use super::{answer, input, watch};
-use crate::catalogue::{AddDomain, Catalogue, MarkBorn};
+use super::{answer, domains, input, watch};
+use crate::catalogue::{
+    AddKey, AddWebhook, Catalogue, MarkBorn, RemoveKey, RemoveRule, RemoveWebhook, RetireKey, Rotate,
+};
 use futures_util::stream::BoxStream;
+use model::WebhookId;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -57,8 +60,8 @@ impl Directory for Service {
     }
 
     async fn add_domain(&self, request: Request<proto::AddDomainRequest>) -> Answer<proto::Domain> {
-        let write = AddDomain(input::domain(&request.get_ref().name)?);
-        let row = self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        let domain = input::domain(&request.get_ref().name)?;
+        let row = self.new_domain(domain).await.map_err(|error| answer::status(&error))?;
         Ok(Response::new(answer::domain(row)))
     }
 
@@ -105,5 +108,143 @@ impl Directory for Service {
     async fn list_nodes(&self, _: Request<proto::ListNodesRequest>) -> Answer<proto::ListNodesReply> {
         let rows = self.catalogue.nodes().await.map_err(|error| answer::status(&error))?;
         Ok(Response::new(proto::ListNodesReply { nodes: rows.into_iter().map(answer::node).collect() }))
+    }
+
+    async fn route(&self, request: Request<proto::RouteRequest>) -> Answer<proto::RouteReply> {
+        let address = input::address(&request.get_ref().address)?;
+        let route = self.catalogue.route(&address).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::route(route)))
+    }
+
+    async fn may_send(&self, request: Request<proto::MaySendRequest>) -> Answer<proto::MaySendReply> {
+        let (login, sender) = (input::address(&request.get_ref().login)?, input::address(&request.get_ref().sender)?);
+        let answer = self.catalogue.may_send(&login, &sender).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::sender(answer, sender.domain())))
+    }
+
+    async fn signing_keys(&self, request: Request<proto::SigningKeysRequest>) -> Answer<proto::SigningKeysReply> {
+        let domain = input::domain(&request.get_ref().domain)?;
+        let keys = self.catalogue.signing_keys(&domain).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(proto::SigningKeysReply { keys: keys.iter().map(answer::signing_key).collect() }))
+    }
+
+    async fn srs_secrets(&self, _: Request<proto::SrsSecretsRequest>) -> Answer<proto::SrsSecretsReply> {
+        let secrets = self.catalogue.srs_secrets().await.map_err(|error| answer::status(&error))?;
+        let secrets = secrets.iter().map(|secret| secret.to_vec().into()).collect();
+        Ok(Response::new(proto::SrsSecretsReply { secrets }))
+    }
+
+    async fn webhook_by_id(&self, request: Request<proto::WebhookByIdRequest>) -> Answer<proto::Webhook> {
+        let id: WebhookId = input::parse(&request.get_ref().id, "webhook")?;
+        let (row, secret) = self.catalogue.webhook(&id.to_string()).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::webhook(row, Some(&secret))))
+    }
+
+    async fn add_rule(&self, request: Request<proto::AddRuleRequest>) -> Answer<proto::Rule> {
+        let write = input::add_rule(request.into_inner())?;
+        let row = self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::rule(row)))
+    }
+
+    async fn change_rule(&self, request: Request<proto::ChangeRuleRequest>) -> Answer<proto::Rule> {
+        let write = input::change_rule(request.into_inner())?;
+        let row = self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::rule(row)))
+    }
+
+    async fn remove_rule(&self, request: Request<proto::RemoveRuleRequest>) -> Answer<proto::RemoveRuleReply> {
+        let write = RemoveRule(input::rule_name(request.into_inner().name)?);
+        self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(proto::RemoveRuleReply {}))
+    }
+
+    async fn list_rules(&self, request: Request<proto::ListRulesRequest>) -> Answer<proto::ListRulesReply> {
+        let text = &request.get_ref().domain;
+        let domain = if text.is_empty() { None } else { Some(input::domain(text)?) };
+        let rows = self.catalogue.rules(domain.as_ref()).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(proto::ListRulesReply { rules: rows.into_iter().map(answer::rule).collect() }))
+    }
+
+    async fn add_webhook(&self, request: Request<proto::AddWebhookRequest>) -> Answer<proto::Webhook> {
+        let row = input::add_webhook(request.get_ref())?;
+        let (secret, sealed_secret) =
+            self.catalogue.new_webhook_secret(&row.id).map_err(|error| answer::status(&error))?;
+        let write = AddWebhook { row, sealed_secret };
+        let row = self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::webhook(row, Some(&secret))))
+    }
+
+    async fn list_webhooks(&self, _: Request<proto::ListWebhooksRequest>) -> Answer<proto::ListWebhooksReply> {
+        let rows = self.catalogue.webhooks().await.map_err(|error| answer::status(&error))?;
+        let webhooks = rows.into_iter().map(|row| answer::webhook(row, None)).collect();
+        Ok(Response::new(proto::ListWebhooksReply { webhooks }))
+    }
+
+    async fn change_webhook(&self, request: Request<proto::ChangeWebhookRequest>) -> Answer<proto::Webhook> {
+        let mut write = input::change_webhook(request.get_ref())?;
+        let mut secret = None;
+        if request.get_ref().new_secret {
+            let (new, sealed) = self.catalogue.new_webhook_secret(&write.id).map_err(|error| answer::status(&error))?;
+            (secret, write.sealed_secret) = (Some(new), Some(sealed));
+        }
+        let row = self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::webhook(row, secret.as_deref().map(Vec::as_slice))))
+    }
+
+    async fn remove_webhook(&self, request: Request<proto::RemoveWebhookRequest>) -> Answer<proto::RemoveWebhookReply> {
+        let id: WebhookId = input::parse(&request.get_ref().id, "webhook")?;
+        self.catalogue.write(RemoveWebhook(id.to_string())).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(proto::RemoveWebhookReply {}))
+    }
+
+    async fn show_domain(&self, request: Request<proto::ShowDomainRequest>) -> Answer<proto::DomainDetails> {
+        let domain = input::domain(&request.get_ref().name)?;
+        self.details(&domain).await
+    }
+
+    async fn set_domain(&self, request: Request<proto::SetDomainRequest>) -> Answer<proto::DomainDetails> {
+        let write = input::set_domain(request.into_inner())?;
+        let domain = write.domain.clone();
+        self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        self.details(&domain).await
+    }
+
+    async fn add_dkim_key(&self, request: Request<proto::AddDkimKeyRequest>) -> Answer<proto::DkimKey> {
+        let proto::AddDkimKeyRequest { domain, algorithm, selector } = request.into_inner();
+        let (domain, algorithm) = (input::domain(&domain)?, input::algorithm(algorithm)?);
+        let selector = if selector.is_empty() { None } else { Some(input::selector(&selector)?) };
+        let made = async {
+            let key = domains::new_key(&self.catalogue, &domain, algorithm, selector).await?;
+            self.catalogue.write(AddKey { domain, key }).await
+        };
+        Ok(Response::new(answer::key(made.await.map_err(|error| answer::status(&error))?)))
+    }
+
+    async fn rotate_dkim(&self, request: Request<proto::RotateDkimRequest>) -> Answer<proto::RotateDkimReply> {
+        let write = Rotate(input::domain(&request.get_ref().domain)?);
+        let rows = self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(proto::RotateDkimReply { keys: answer::keys(rows) }))
+    }
+
+    async fn retire_dkim_key(&self, request: Request<proto::RetireDkimKeyRequest>) -> Answer<proto::DkimKey> {
+        let proto::RetireDkimKeyRequest { domain, selector } = request.get_ref();
+        let write = RetireKey { domain: input::domain(domain)?, selector: input::selector(selector)? };
+        let row = self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::key(row)))
+    }
+
+    async fn remove_dkim_key(
+        &self,
+        request: Request<proto::RemoveDkimKeyRequest>,
+    ) -> Answer<proto::RemoveDkimKeyReply> {
+        let proto::RemoveDkimKeyRequest { domain, selector } = request.get_ref();
+        let write = RemoveKey { domain: input::domain(domain)?, selector: input::selector(selector)? };
+        self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(proto::RemoveDkimKeyReply {}))
+    }
+
+    async fn rotate_srs(&self, _: Request<proto::RotateSrsRequest>) -> Answer<proto::RotateSrsReply> {
+        self.catalogue.rotate_srs().await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(proto::RotateSrsReply {}))
     }
 }

@@ -92,6 +92,8 @@ fn told(change: Change) -> proto::Change {
         Subject::Alias(address) => proto::change::Subject::Alias(address),
         Subject::Domain(name) => proto::change::Subject::Domain(name),
         Subject::Node(id) => proto::change::Subject::Node(id),
+        Subject::Webhook(id) => proto::change::Subject::Webhook(id),
+        Subject::SrsSecrets => proto::change::Subject::SrsSecrets(true),
     };
     proto::Change { sequence: change.sequence, subject: Some(subject) }
 }

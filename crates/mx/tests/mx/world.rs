@@ -182,7 +182,7 @@ impl World {
 }
 
 async fn start_directory(path: &Path) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
-    let catalogue = Arc::new(Catalogue::open(&path.join("catalogue.db")).await.unwrap());
+    let catalogue = Arc::new(Catalogue::open(&path.join("catalogue.db"), &path.join("directory.key")).await.unwrap());
     let (listener, at) = loopback().await;
     let stop = CancellationToken::new();
     let serving = directory::server::serve(catalogue, listener, issue(path, Role::Directory).server, stop.clone());
