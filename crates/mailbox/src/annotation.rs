@@ -50,12 +50,17 @@ pub struct Annotation {
 }
 
 impl Tx<'_> {
-    /// SETMETADATA: sets values, or removes them where there is `None`; all of it or nothing.
+    /// SETMETADATA: sets values, or removes them where there is `None`; all of it or nothing. Gives the folder, `None` for the
+    /// mailbox.
     ///
     /// # Errors
     /// [`Error::NoSuchFolder`]; [`Error::TooBig`] for a value; [`Error::LimitReached`] for one entry too many;
     /// [`Error::SpecialUseTaken`], [`Error::NoSuchSpecialUse`], also for a use of INBOX or of the mailbox.
-    pub fn annotate(&mut self, target: Annotated<'_>, changes: &[(String, Option<Vec<u8>>)]) -> Result<(), Error> {
+    pub fn annotate(
+        &mut self,
+        target: Annotated<'_>,
+        changes: &[(String, Option<Vec<u8>>)],
+    ) -> Result<Option<FolderId>, Error> {
         let folder = match target {
             Annotated::Mailbox => MAILBOX,
             Annotated::Folder(name) => folder_id(self.connection, name)?,
@@ -71,7 +76,7 @@ impl Tx<'_> {
                 }
             }
         }
-        Ok(())
+        Ok((folder != MAILBOX).then_some(folder))
     }
 
     fn set_annotation(&self, folder: FolderId, entry: &str, value: &[u8]) -> Result<(), Error> {

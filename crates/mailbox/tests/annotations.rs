@@ -23,7 +23,7 @@ fn found(place: &Place, target: Annotated<'_>, entry: &str, depth: Depth) -> Vec
     found.iter().map(|each| format!("{}={}", each.entry, String::from_utf8_lossy(&each.value))).collect()
 }
 
-fn refused(writer: &mut Writer, operation: impl FnOnce(&mut Tx<'_>) -> Result<(), Error>) -> Error {
+fn refused<T>(writer: &mut Writer, operation: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>) -> Error {
     let mut batch = writer.batch().unwrap();
     let Err(error) = batch.run(operation) else { panic!("it was not refused") };
     assert_eq!(batch.commit().unwrap(), []);

@@ -165,7 +165,7 @@ impl Connection {
             Some(Body::FolderChanged(changed)) => {
                 let tracker = self.table().sessions.get(&session).cloned();
                 if let Some(tracker) = tracker {
-                    tracker.events().push(&changed);
+                    tracker.events().push(changed);
                     tracker.wake();
                 }
                 Ok(())

@@ -36,3 +36,4 @@ pub use fetch::Stream;
 pub use search::SearchStream;
 pub use session::Session;
 pub use upload::Upload;
+pub use watch::Happened;

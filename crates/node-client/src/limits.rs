@@ -36,3 +36,5 @@ pub const REPLAY_BYTES_MAX: usize = 256 * 1024;
 pub const REOPENS_AT_ONCE: usize = 32;
 /// Folders with events that wait for a session that watches; beyond it the session looks at all of them.
 pub const WATCHED_FOLDERS_MAX: usize = 10_000;
+/// Names of annotations that wait likewise, of 512 octets at most: more than a mailbox can have.
+pub const WATCHED_ENTRIES_MAX: usize = 2_048;

@@ -7,6 +7,7 @@ use crate::merge;
 use crate::search::SearchStream;
 use crate::track::SelectFor;
 use crate::upload::Upload;
+use crate::watch::Happened;
 use bytes::Bytes;
 use model::UidSet;
 use std::collections::BTreeMap;
@@ -144,9 +145,8 @@ impl Session {
         self.done(Ask::Watch(Watch { on })).await
     }
 
-    /// Takes what happened to folders while they are watched: sums of [`wire::session::FolderEvent`] bits by folder, 0 for
-    /// what concerns no single one.
-    pub fn take_folder_events(&self) -> BTreeMap<u64, u32> {
+    /// Takes what happened to folders while they are watched, by folder, 0 for what concerns no single one.
+    pub fn take_folder_events(&self) -> BTreeMap<u64, Happened> {
         self.core().tracker.events().take()
     }
 

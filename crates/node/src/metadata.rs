@@ -2,6 +2,7 @@
 
 use crate::answer;
 use crate::fault::{Fault, malformed};
+use crate::push;
 use crate::session::Call;
 use mailbox::{Annotated, Depth};
 use model::FolderName;
@@ -40,11 +41,14 @@ pub async fn set(call: &Call, set: SetMetadata) -> Result<(), Fault> {
         Ok((annotation.entry, (!annotation.none).then(|| annotation.value.to_vec())))
     });
     let changes = changes.collect::<Result<Vec<_>, _>>()?;
+    let entries = changes.iter().map(|(entry, _)| entry.clone()).collect();
     let usage = call.enter().await?;
     let op = move |tx: &mut mailbox::Tx<'_>| {
         tx.annotate(name.as_ref().map_or(Annotated::Mailbox, Annotated::Folder), &changes)
     };
-    usage.write(call.origin(false), false, op).await?;
+    let origin = call.origin(false);
+    let folder = usage.write(origin, false, op).await?;
+    push::tell_annotations(&usage.resident().views.borrow(), folder, entries, origin);
     call.send(Body::Done(Done {}), true);
     Ok(())
 }

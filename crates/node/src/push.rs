@@ -30,7 +30,7 @@ fn claims(view: &View) -> Option<FolderId> {
 /// Tells every session that looks at it of one change. `recent`: what was claimed in the same commit, by folder; it belongs
 /// to the first session that can have it (RFC 3501 §2.3.2).
 pub fn tell(views: &[Rc<View>], change: &Change, origin: Origin, recent: &[(FolderId, UidSet)]) {
-    tell_watchers(views, change);
+    tell_watchers(views, change, origin);
     match change {
         Change::Appended { folder, messages, modseq } => {
             let first = views.iter().find(|view| claims(view) == Some(*folder)).map(|view| view.key);
@@ -65,31 +65,45 @@ pub fn tell(views: &[Rc<View>], change: &Change, origin: Origin, recent: &[(Fold
     }
 }
 
-/// Tells every session that watches that something changed, and what kind of thing.
-fn tell_watchers(views: &[Rc<View>], change: &Change) {
+/// Tells every session that watches that something changed, and what kind of thing. What became of messages is not told to
+/// the session that did it (RFC 5465 §5); names are, so that its picture of them stays whole.
+fn tell_watchers(views: &[Rc<View>], change: &Change, origin: Origin) {
     let (folder, event) = match change {
-        Change::Appended { folder, .. } => (folder.get(), FolderEvent::Came),
-        Change::Flags { folder, .. } => (folder.get(), FolderEvent::Flags),
-        Change::Vanished { folder, .. } => (folder.get(), FolderEvent::Vanished),
+        Change::Appended { folder, .. } => (folder, FolderEvent::Came),
+        Change::Flags { folder, .. } => (folder, FolderEvent::Flags),
+        Change::Vanished { folder, .. } => (folder, FolderEvent::Vanished),
         Change::FolderCreated { .. } | Change::FolderDeleted { .. } | Change::FolderRenamed { .. } => {
-            (0, FolderEvent::Names)
+            return tell_event(views, 0, FolderEvent::Names);
         }
     };
-    tell_event(views, folder, event);
+    let changed = FolderChanged { folder: folder.get(), events: event as u32, ..FolderChanged::default() };
+    views.iter().filter(|view| view.key != origin.session).for_each(|view| tell_watcher(view, &changed));
 }
 
-/// Tells every session that watches of one event. One that did not keep up is told so, and no more until it begins anew.
+/// Tells every session that watches of one event.
 pub fn tell_event(views: &[Rc<View>], folder: u64, event: FolderEvent) {
-    for view in views.iter().filter(|view| view.watches.get()) {
-        let address = Address { request: 0, session: view.session };
-        let frame = |folder, event| {
-            let changed = FolderChanged { folder, events: event as u32 };
-            address.frame(Body::FolderChanged(changed), false)
-        };
-        if !view.outbox.push(frame(folder, event), &view.meter) {
-            view.watches.set(false);
-            view.outbox.put(frame(0, FolderEvent::Lost));
-        }
+    let changed = FolderChanged { folder, events: event as u32, ..FolderChanged::default() };
+    views.iter().for_each(|view| tell_watcher(view, &changed));
+}
+
+/// Tells every session that watches, but the one that did it, which annotations changed (RFC 5464 §4.4.2).
+pub fn tell_annotations(views: &[Rc<View>], folder: Option<FolderId>, entries: Vec<String>, origin: Origin) {
+    let folder = folder.map_or(0, FolderId::get);
+    let changed = FolderChanged { folder, events: FolderEvent::Annotations as u32, entries };
+    views.iter().filter(|view| view.key != origin.session).for_each(|view| tell_watcher(view, &changed));
+}
+
+/// One that did not keep up is told so, and no more until it begins anew.
+fn tell_watcher(view: &View, changed: &FolderChanged) {
+    if !view.watches.get() {
+        return;
+    }
+    let address = Address { request: 0, session: view.session };
+    let frame = |changed| address.frame(Body::FolderChanged(changed), false);
+    if !view.outbox.push(frame(changed.clone()), &view.meter) {
+        view.watches.set(false);
+        let lost = FolderChanged { events: FolderEvent::Lost as u32, ..FolderChanged::default() };
+        view.outbox.put(frame(lost));
     }
 }
 

@@ -5,6 +5,7 @@ use crate::codec::object_id::{self, Object};
 use crate::codec::{Name, name};
 use crate::session::Session;
 use crate::session::answer::{Answer, Code, Outcome, failure};
+use crate::session::notify::Own;
 use model::SpecialUse;
 use node_client::ClientError;
 use wire::session::FailureCode;
@@ -61,6 +62,7 @@ impl Create {
             special_use: wire::convert::special_use_field(special_use),
             token: bytes::Bytes::new(),
         };
+        account.did(Own::Made(name.as_str().to_owned()));
         let created = account.node.create(create).await.map_err(|error| match (&error, special_use) {
             (ClientError::Failure(FailureCode::Cannot, text), Some(_)) => Answer::refused("USEATTR", text.clone()),
             _ => failure(&error),

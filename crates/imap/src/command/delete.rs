@@ -4,6 +4,7 @@ use crate::codec::cursor::{Cursor, Parsed};
 use crate::codec::{Name, name};
 use crate::session::Session;
 use crate::session::answer::{Answer, Outcome};
+use crate::session::notify::Own;
 
 /// DELETE.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,7 @@ impl Delete {
     pub async fn run(self, session: &mut Session) -> Outcome {
         let account = session.account()?;
         let name = super::folder(self.name)?;
+        account.did(Own::Gone(name.as_str().to_owned()));
         account.node.delete(wire::session::Delete { name: name.as_str().to_owned() }).await?;
         if account.view.as_ref().is_some_and(|view| view.name == name) {
             account.view = None;

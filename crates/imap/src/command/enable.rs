@@ -20,11 +20,14 @@ pub enum Extension {
     Utf8Accept,
     /// UIDONLY (RFC 9586)
     UidOnly,
+    /// METADATA (RFC 5464 §4.1)
+    Metadata,
 }
 
 impl Extension {
     /// Every one.
-    pub const ALL: [Self; 5] = [Self::CondStore, Self::QResync, Self::Imap4Rev2, Self::Utf8Accept, Self::UidOnly];
+    pub const ALL: [Self; 6] =
+        [Self::CondStore, Self::QResync, Self::Imap4Rev2, Self::Utf8Accept, Self::UidOnly, Self::Metadata];
 
     /// As IMAP writes it.
     pub const fn name(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Extension {
             Self::Imap4Rev2 => "IMAP4rev2",
             Self::Utf8Accept => "UTF8=ACCEPT",
             Self::UidOnly => "UIDONLY",
+            Self::Metadata => "METADATA",
         }
     }
 
@@ -47,6 +51,7 @@ impl Extension {
             Self::Imap4Rev2 => enabled.rev2 = true,
             Self::Utf8Accept => enabled.utf8 = true,
             Self::UidOnly => enabled.uid_only = true,
+            Self::Metadata => enabled.annotations = true,
         }
         *enabled != before
     }
@@ -80,10 +85,13 @@ impl Enable {
     /// Enables, and says what was.
     ///
     /// # Errors
-    /// BAD before sign-in.
-    pub fn run(self, session: &mut Session) -> Outcome {
+    /// BAD before sign-in; NO of the node.
+    pub async fn run(self, session: &mut Session) -> Outcome {
         session.account()?;
         let before = session.enabled;
+        if self.extensions.contains(&Extension::Metadata) && !before.annotations {
+            session.watch_annotations().await?;
+        }
         session.connection.out.extend_from_slice(b"* ENABLED");
         for extension in self.extensions {
             if extension.turn_on(&mut session.enabled) {

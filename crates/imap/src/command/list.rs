@@ -14,9 +14,9 @@ use crate::session::answer::{Answer, Outcome, Stop};
 use options::{Returns, Selection};
 use pattern::Pattern;
 use rows::Row;
-pub(super) use rows::above;
+pub(crate) use rows::above;
 use std::collections::HashMap;
-use wire::session::{Annotation, GetMetadata};
+use wire::session::{Annotation, Folder, GetMetadata};
 
 /// Patterns of one LIST: each is matched with every name.
 const PATTERNS_MAX: usize = 64;
@@ -108,20 +108,7 @@ impl List {
     /// One name with all that is to be told of it.
     fn write(&self, out: &mut Vec<u8>, row: &Row<'_>, shown: status::Shown) -> Result<(), Stop> {
         out.extend_from_slice(b"* LIST (");
-        out.extend_from_slice(if row.has_children { b"\\HasChildren" } else { b"\\HasNoChildren" });
-        match row.folder {
-            // RFC 5258 §3.4: it implies \Noselect.
-            None => out.extend_from_slice(b" \\NonExistent"),
-            Some(folder) => {
-                if folder.no_select {
-                    out.extend_from_slice(b" \\Noselect");
-                }
-                if let Some(special_use) = wire::convert::special_use(folder.special_use)? {
-                    out.push(b' ');
-                    out.extend_from_slice(special_use.name().as_bytes());
-                }
-            }
-        }
+        write_attributes(out, row.folder, row.has_children)?;
         // RFC 5258 §3.1: the option to select them implies the one to tell.
         if row.subscribed && (self.returns.subscribed || self.selection.subscribed) {
             out.extend_from_slice(b" \\Subscribed");
@@ -175,8 +162,29 @@ pub(super) fn arguments(cursor: &mut Cursor<'_>) -> Parsed<(Vec<u8>, Vec<u8>)> {
     Ok((reference, cursor.list_mailbox()?.into_owned()))
 }
 
+/// Writes what is always told of a name: whether folders are below it, whether it is one itself, its special use.
+///
+/// # Errors
+/// The node's special use is none that is known here.
+pub(crate) fn write_attributes(out: &mut Vec<u8>, folder: Option<&Folder>, has_children: bool) -> Result<(), Stop> {
+    out.extend_from_slice(if has_children { b"\\HasChildren" } else { b"\\HasNoChildren" });
+    let Some(folder) = folder else {
+        // RFC 5258 §3.4: it implies \Noselect.
+        out.extend_from_slice(b" \\NonExistent");
+        return Ok(());
+    };
+    if folder.no_select {
+        out.extend_from_slice(b" \\Noselect");
+    }
+    if let Some(special_use) = wire::convert::special_use(folder.special_use)? {
+        out.push(b' ');
+        out.extend_from_slice(special_use.name().as_bytes());
+    }
+    Ok(())
+}
+
 /// Ends the attributes, and writes separator and name.
-pub(super) fn write_name(out: &mut Vec<u8>, name: &str, utf8: bool) {
+pub(crate) fn write_name(out: &mut Vec<u8>, name: &str, utf8: bool) {
     out.extend_from_slice(b") \"/\" ");
     name::write(out, name, utf8);
 }

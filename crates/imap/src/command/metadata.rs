@@ -177,8 +177,8 @@ impl SetMetadata {
         cursor.space()?;
         let changes = cursor.list(ENTRIES_MAX, |cursor| {
             let entry = entry(cursor)?;
-            if !entry::has_a_drawer(&entry) {
-                return Err(Malformed("An entry has a name below /private or /shared"));
+            if !entry::can_have_a_value(&entry) {
+                return Err(Malformed("An entry has a name below /private or /shared, or below a vendor's there"));
             }
             cursor.space()?;
             Ok((entry, cursor.nstring8()?.map(std::borrow::Cow::into_owned)))
@@ -200,6 +200,10 @@ impl SetMetadata {
         let octets = |(_, value): &(String, Option<Vec<u8>>)| value.as_ref().map_or(0, Vec::len);
         if self.changes.iter().any(|change| octets(change) > ANNOTATION_VALUE_BYTES_MAX) {
             return Ok(too_big());
+        }
+        // RFC 5464 §3.2.1.1: how to reach who runs the server is not the client's to say.
+        if name.is_none() && self.changes.iter().any(|(entry, _)| entry.eq_ignore_ascii_case("/shared/admin")) {
+            return Ok(Answer::refused("NOPERM", "Only the operator sets /shared/admin"));
         }
         let annotation = |(entry, value): (String, Option<Vec<u8>>)| Annotation {
             folder: 0,

@@ -241,7 +241,7 @@ impl Command {
             Self::Noop => Ok(noop::run()),
             Self::SetQuota => quota::run_set(session),
             Self::Unauthenticate => unauthenticate::run(session),
-            Self::Enable(enable) => enable.run(session),
+            Self::Enable(enable) => Box::pin(enable.run(session)).await,
             Self::CancelUpdate(cancel) => cancel.run(session),
             Self::UidBatches(batches) => batches.run(session, tag),
             Self::Logout => logout::run(session, tag).await,

@@ -98,12 +98,16 @@ impl Groups {
             if std::mem::replace(&mut self.has_selected, true) {
                 return Err(Malformed("SELECTED or SELECTED-DELAYED can be given once"));
             }
-            if events.names || events.subscriptions {
+            if (Events { messages: false, flags: false, ..events }) != Events::default() {
                 return Err(Malformed("The selected folder has events of messages only"));
             }
             self.watch.selected = OfSelected { delayed: word == "SELECTED-DELAYED", events, fetch };
             return Ok(());
         };
+        // RFC 5465 §8: only there.
+        if fetch.is_some() {
+            return Err(Malformed("What to fetch goes with the selected folder"));
+        }
         self.watch.groups.push(Group { filter, events });
         Ok(())
     }
@@ -154,6 +158,8 @@ impl Found {
             "FLAGCHANGE" => self.events.flags = true,
             "MAILBOXNAME" => self.events.names = true,
             "SUBSCRIPTIONCHANGE" => self.events.subscriptions = true,
+            "MAILBOXMETADATACHANGE" => self.events.annotations = true,
+            "SERVERMETADATACHANGE" => self.events.server_annotations = true,
             _ => {
                 self.bad = true;
                 if has_argument {
@@ -202,7 +208,7 @@ mod tests {
         let all = watch(
             " SET STATUS (selected-delayed (MessageNew (UID BODY.PEEK[HEADER.FIELDS (From)]) MessageExpunge FlagChange)) \
              (mailboxes (INBOX \"a b\") NONE) (subtree Lists (MessageNew MessageExpunge)) \
-             (personal (MailboxName SubscriptionChange))",
+             (personal (MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange))",
         );
         let events = Events { messages: true, flags: true, ..Events::default() };
         assert_eq!((all.selected.delayed, all.selected.events), (true, events));
@@ -233,6 +239,9 @@ mod tests {
             " SET (personal (MessageExpunge))",
             " SET (personal (FlagChange))",
             " SET (selected (MailboxName))",
+            " SET (selected (MailboxMetadataChange))",
+            " SET (selected-delayed (ServerMetadataChange))",
+            " SET (personal (MessageNew (UID) MessageExpunge))",
             " SET (selected NONE) (selected-delayed NONE)",
             " SET (mailboxes () NONE)",
             " SET (selected (MessageNew () MessageExpunge))",

@@ -4,6 +4,7 @@ use crate::codec::cursor::{Cursor, Parsed};
 use crate::codec::{Name, name};
 use crate::session::Session;
 use crate::session::answer::{Answer, Outcome};
+use crate::session::notify::Own;
 
 /// RENAME.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,7 @@ impl Rename {
             to: to.as_str().to_owned(),
             token: bytes::Bytes::new(),
         };
+        account.did(Own::Renamed(from.as_str().to_owned(), to.as_str().to_owned()));
         account.node.rename(rename).await?;
         // INBOX stays, and only its messages go; other folders stay selected under their new name.
         if let Some(view) = account.view.as_mut().filter(|view| view.name == from && !from.is_inbox()) {

@@ -4,6 +4,7 @@ use crate::codec::cursor::{Cursor, Parsed};
 use crate::codec::{Name, name};
 use crate::session::Session;
 use crate::session::answer::{Answer, Outcome};
+use crate::session::notify::Own;
 
 /// SUBSCRIBE or UNSUBSCRIBE.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,7 @@ impl Subscribe {
     pub async fn run(self, session: &mut Session) -> Outcome {
         let account = session.account()?;
         let name = super::folder(self.name)?.as_str().to_owned();
+        account.did(Own::Subscription(name.clone(), self.subscribed));
         account.node.subscribe(wire::session::Subscribe { name, subscribed: self.subscribed }).await?;
         Ok(Answer::ok("Done"))
     }

@@ -83,7 +83,10 @@ impl Code {
                 out.extend_from_slice(format!("MESSAGELIMIT {max} {lowest}").as_bytes());
             }
             Self::BadEvent => {
-                out.extend_from_slice(b"BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)")
+                out.extend_from_slice(
+                    b"BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange \
+                      MailboxMetadataChange ServerMetadataChange)",
+                );
             }
             Self::BadCharset => {
                 let known = crate::command::search::CHARSETS_LISTED;

@@ -13,6 +13,8 @@ pub struct Enabled {
     pub utf8: bool,
     /// UIDONLY (RFC 9586): no message numbers in either direction.
     pub uid_only: bool,
+    /// METADATA (RFC 5464 §4.4.2): annotations that others change are told.
+    pub annotations: bool,
 }
 
 impl Enabled {

@@ -61,7 +61,7 @@ pub struct Account {
     pub node: node_client::Session,
     /// The selected folder.
     pub view: Option<Box<View>>,
-    /// What the client wants to be told unasked; `None` before its first NOTIFY (RFC 5465).
+    /// What the client wants to be told of all folders; `None` before its first NOTIFY (RFC 5465) or ENABLE METADATA.
     pub notify: Option<Box<notify::Notify>>,
 }
 
@@ -317,7 +317,7 @@ impl Session {
 
 /// Resolves when there is something to tell between commands, which takes a NOTIFY.
 async fn notified(account: Option<&Account>) {
-    match account.filter(|account| account.notify.is_some()) {
+    match account.filter(|account| account.watch().is_some()) {
         Some(account) => account.node.changed().await,
         None => std::future::pending().await,
     }

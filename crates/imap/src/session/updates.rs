@@ -36,8 +36,8 @@ impl Session {
     /// # Errors
     /// The connection ends.
     pub(super) async fn tell_between(&mut self) -> Result<(), End> {
-        let notify = self.account.as_ref().and_then(|account| account.notify.as_ref());
-        let delayed = notify.is_none_or(|notify| notify.watch.selected.delayed);
+        let watch = self.account.as_ref().and_then(|account| account.watch());
+        let delayed = watch.is_none_or(|watch| watch.selected.delayed);
         match self.tell(if delayed { Updates::NoExpunge } else { Updates::All }).await {
             Ok(()) | Err(Stop::Answered) => Ok(()),
             Err(Stop::End(end)) => Err(end),
@@ -56,7 +56,8 @@ impl Session {
             drop(account.node.take_changes());
             return Ok(());
         };
-        let wanted = notify.as_ref().map(|notify| notify.watch.selected.events);
+        let watch = notify.as_ref().and_then(|notify| notify.watch.as_ref());
+        let wanted = watch.map(|watch| watch.selected.events);
         let wanted = wanted.unwrap_or(Events { messages: true, flags: true, ..Events::default() });
         absorb(node, view)?;
         if let Some(since) = view.needs_resync() {
@@ -91,9 +92,9 @@ impl Session {
 
     /// Flags that changed; those that are not wanted are forgotten.
     async fn tell_changed(&mut self, wanted: bool) -> Result<(), Stop> {
-        let Some(view) = self.account.as_deref_mut().and_then(|account| account.view.as_deref_mut()) else {
-            return Ok(());
-        };
+        let Some(account) = self.account.as_deref_mut() else { return Ok(()) };
+        let watched = account.watch().is_some();
+        let Some(view) = account.view.as_deref_mut() else { return Ok(()) };
         let (flags, stale) = view.take_flags();
         if !wanted {
             return Ok(());
@@ -101,7 +102,9 @@ impl Session {
         if view.take_keywords_grew() {
             write_known_flags(&mut self.connection.out, view);
         }
-        let told = Told::unasked(self.enabled);
+        let unasked = Told::unasked(self.enabled);
+        // RFC 5465 §5.1: with UID.
+        let told = Told { uid: unasked.uid || (watched && !unasked.uid_only), ..unasked };
         let mut numbers = NumberCursor::default();
         for (uid, change) in &flags {
             if let Some(number) = numbers.number(view.uids(), *uid) {
@@ -124,8 +127,8 @@ impl Session {
 impl Session {
     /// What NOTIFY asks to be fetched of new messages (RFC 5465 §5.2).
     async fn tell_new(&mut self, uids: &UidSet) -> Result<(), Stop> {
-        let notify = self.account.as_ref().and_then(|account| account.notify.as_ref());
-        let Some(items) = notify.and_then(|notify| notify.watch.selected.fetch.clone()) else { return Ok(()) };
+        let watch = self.account.as_ref().and_then(|account| account.watch());
+        let Some(items) = watch.and_then(|watch| watch.selected.fetch.clone()) else { return Ok(()) };
         fetch::tell_new(items, self.selected()?, uids).await
     }
 }

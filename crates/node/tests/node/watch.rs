@@ -35,6 +35,26 @@ async fn a_session_that_watches_hears_of_every_folder_until_it_does_not() {
     let Some(Answer::FolderChanged(made)) = watcher.next().await.unwrap().body else { panic!() };
     assert_eq!((made.folder, made.events), (0, FolderEvent::Names as u32));
 
+    let annotation = Annotation { entry: "/private/a".into(), value: "1".into(), ..Annotation::default() };
+    let set = |folder: &str| SetMetadata { folder: folder.into(), annotations: vec![annotation.clone()] };
+    for (folder, number) in [("INBOX", inbox.folder), ("", 0)] {
+        other.call(1, Body::SetMetadata(set(folder))).await;
+        let Some(Answer::FolderChanged(annotated)) = watcher.next().await.unwrap().body else { panic!() };
+        let expected = FolderChanged {
+            folder: number,
+            events: FolderEvent::Annotations as u32,
+            entries: vec!["/private/a".into()],
+        };
+        assert_eq!(annotated, expected);
+    }
+    // What it does itself it does not hear of, but names.
+    watcher.append_inbox(1, MESSAGE).await;
+    watcher.call(1, Body::SetMetadata(set("Archive"))).await;
+    let delete = watcher.ask(1, Body::Delete(Delete { name: "x".into() })).await;
+    let Some(Answer::FolderChanged(gone)) = watcher.next().await.unwrap().body else { panic!() };
+    assert_eq!((gone.folder, gone.events), (0, FolderEvent::Names as u32));
+    assert_eq!(watcher.next().await.unwrap().request, delete);
+
     watcher.call(1, Body::Watch(Watch { on: false })).await;
     other.append_inbox(1, MESSAGE).await;
     // The next frame is the answer, and no event before it.

@@ -34,9 +34,14 @@ pub fn entry(cursor: &mut Cursor<'_>) -> Parsed<String> {
     Ok(name.to_owned())
 }
 
-/// Whether the entry is below `/private` or `/shared`, and not one of these.
-pub fn has_a_drawer(entry: &str) -> bool {
-    entry.split('/').count() > 2
+/// Whether the entry is below `/private` or `/shared`, and in a vendor's namespace below that (RFC 5464 §3.2): these
+/// themselves have no value.
+pub fn can_have_a_value(entry: &str) -> bool {
+    let mut levels = entry.split('/').skip(2);
+    match levels.next() {
+        Some(level) if level.eq_ignore_ascii_case("vendor") => levels.count() >= 2,
+        level => level.is_some(),
+    }
 }
 
 /// Whether a list of options stands here, and not one of entries: those begin with a slash, bare, quoted or in a literal.
