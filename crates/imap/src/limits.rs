@@ -37,7 +37,7 @@ pub const PENDING_FLAGS_MAX: usize = 256;
 pub const MESSAGES_PER_COMMAND_MAX: usize = 1_000_000;
 /// Messages whose flags one STORE changes in one go at the node; it goes on with the next when their new flags are written.
 pub const STORE_MESSAGES_AT_ONCE: usize = 10_000;
-/// How long a command may be silent before its client is told that it is being worked on (RFC 9585 §3 has 10 to 15 seconds).
+/// How long a command may be silent before its client is told that it is being worked on (RFC 9585 §4 has 10 to 15 seconds).
 pub const IN_PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// Octets of answers that gather before they are written although more commands wait.
 pub const OUTPUT_BYTES_HIGH: usize = 16 * 1024;

@@ -14,8 +14,7 @@ use crate::session::answer::{Answer, End, Outcome, Stop};
 use crate::session::{Enabled, Selected, Session, absorb, expunge_issued, patiently, within_limit, write_vanished};
 use answer::{Told, Writer};
 use model::UidSet;
-use wire::session::search_key::Key;
-use wire::session::{FetchItem, Search, SearchAnd, SearchKey};
+use wire::session::FetchItem;
 
 /// Modifiers of one FETCH.
 const MODIFIERS_MAX: usize = 8;
@@ -108,7 +107,8 @@ impl Fetch {
         let mut selected = session.selected()?;
         let mut uids = selected.uids(&self.set, self.by_uid)?;
         if let Some(range) = self.partial {
-            uids = range.of(&self.changed(&selected, uids).await?);
+            // RFC 9394 §3.4: of the set; which of them have changed is asked afterwards.
+            uids = range.of(&uids);
         }
         if self.vanished {
             self.tell_vanished(&mut selected).await?;
@@ -136,16 +136,6 @@ impl Fetch {
             None if gone && !self.by_uid => expunge_issued(),
             None => answer,
         })
-    }
-
-    /// RFC 9394 §3.2: a range counts the messages that would be answered without it.
-    async fn changed(&self, selected: &Selected<'_>, uids: UidSet) -> Result<UidSet, Stop> {
-        let Some(since) = self.changed_since else { return Ok(uids) };
-        let key = |key| SearchKey { key: Some(key) };
-        let keys = vec![key(Key::Uids((&uids).into())), key(Key::ModseqAtLeast(since.saturating_add(1)))];
-        let search = Search { folder: selected.view.folder, key: Some(key(Key::AllOf(SearchAnd { keys }))) };
-        let found = selected.node.search(search).await?.all().await?;
-        Ok(wire::convert::uid_set(found.uids.as_ref())?.intersection(&uids))
     }
 
     /// Streams what a node sends to the client as it comes, and the node sends no more than was written.

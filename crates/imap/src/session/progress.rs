@@ -22,8 +22,10 @@ pub(crate) async fn patiently<T>(
         if let Ok(done) = timeout(IN_PROGRESS_EVERY, &mut work).await {
             return Ok(done);
         }
-        // RFC 9585 §4: neither how far it is nor how far it has to go is known. What may stand in a tag may in a quoted string.
-        let line = format!("* OK [INPROGRESS (\"{tag}\" NIL NIL)] Still working on it\r\n");
+        // RFC 9585 §4: neither how far it is nor how far it has to go is known. What may stand in a tag may in a quoted string,
+        // but a bracket would look like the end of the code.
+        let tag = if tag.is_empty() || tag.contains(']') { "NIL".to_owned() } else { format!("\"{tag}\"") };
+        let line = format!("* OK [INPROGRESS ({tag} NIL NIL)] Still working on it\r\n");
         connection.out.extend_from_slice(line.as_bytes());
         connection.flush().await?;
     }
@@ -75,15 +77,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_command_is_told_of() {
-        let (near, mut far) = pair().await;
-        let mut connection = Connection::new(Transport::Plain(near));
-        tokio::time::pause();
-        let work = tokio::time::sleep(IN_PROGRESS_EVERY * 2 + IN_PROGRESS_EVERY / 2);
-        patiently(&mut connection, "a1", work).await.unwrap();
-        tokio::time::resume();
-        drop(connection);
-        let mut heard = String::new();
-        far.read_to_string(&mut heard).await.unwrap();
-        assert_eq!(heard, "* OK [INPROGRESS (\"a1\" NIL NIL)] Still working on it\r\n".repeat(2));
+        for (tag, told) in [("a1", "\"a1\""), ("a]1", "NIL")] {
+            let (near, mut far) = pair().await;
+            let mut connection = Connection::new(Transport::Plain(near));
+            tokio::time::pause();
+            let work = tokio::time::sleep(IN_PROGRESS_EVERY * 2 + IN_PROGRESS_EVERY / 2);
+            patiently(&mut connection, tag, work).await.unwrap();
+            tokio::time::resume();
+            drop(connection);
+            let mut heard = String::new();
+            far.read_to_string(&mut heard).await.unwrap();
+            assert_eq!(heard, format!("* OK [INPROGRESS ({told} NIL NIL)] Still working on it\r\n").repeat(2));
+        }
     }
 }
