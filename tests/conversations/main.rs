@@ -35,7 +35,7 @@ fn variables(dev: &Dev, first: usize) -> HashMap<String, String> {
 fn transcripts() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("conversations");
     let only = std::env::var("TRANSCRIPT").unwrap_or_default();
-    let mut files: Vec<PathBuf> = ["imap", "smtp"]
+    let mut files: Vec<PathBuf> = ["imap", "pop3", "smtp"]
         .iter()
         .flat_map(|protocol| fs::read_dir(root.join(protocol)).expect("a folder of transcripts"))
         .map(|entry| entry.expect("a folder can be read").path())

@@ -9,6 +9,7 @@ mod killed;
 mod memory;
 mod nodes;
 mod pieces;
+mod pop3;
 mod quota;
 mod rules;
 mod secrecy;

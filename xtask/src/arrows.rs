@@ -19,8 +19,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("node-client", &["model", "vault", "wire", "daemon", "directory"]),
     ("sign-in", &["model", "vault", "wire", "directory", "node-client"]),
     ("imap", &["model", "vault", "message", "wire", "daemon", "directory", "node-client", "sign-in"]),
+    ("pop3", &["model", "wire", "daemon", "directory", "node-client", "sign-in"]),
     ("mx", &["model", "vault", "message", "smtp", "wire", "daemon", "directory", "node-client"]),
-    ("brevdue", &["model", "vault", "mailbox", "wire", "daemon", "directory", "node", "node-client", "imap", "mx"]),
+    (
+        "outbound",
+        &["model", "vault", "message", "smtp", "wire", "daemon", "directory", "node-client", "dns", "authentication"],
+    ),
+    ("brevdue", &["model", "vault", "mailbox", "wire", "daemon", "directory", "dns", "node", "node-client", "imap", "pop3", "mx"]),
 ];
 
 /// Crates that one crate alone may use, and that crate's name.

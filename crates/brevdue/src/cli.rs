@@ -34,6 +34,8 @@ pub enum Command {
     Node(RoleArgs),
     /// Run an IMAP front-end.
     Imap(RoleArgs),
+    /// Run a POP3 front-end.
+    Pop3(RoleArgs),
     /// Run an MX: SMTP from the internet.
     Mx(RoleArgs),
     /// Check a configuration file, or print the reference.
@@ -84,7 +86,7 @@ pub struct DevArgs {
 /// Which ports `dev` listens on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Ports {
-    /// IMAP 1143, IMAPS 1993, MX 1025, metrics 1090.
+    /// IMAP 1143, IMAPS 1993, POP3 1110, POP3S 1995, MX 1025, metrics 1090.
     Default,
     /// Whatever is free.
     Auto,

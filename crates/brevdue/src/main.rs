@@ -34,6 +34,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Directory(args) => role::run(Role::Directory, args, config),
         Command::Node(args) => role::run(Role::Node, args, config),
         Command::Imap(args) => role::run(Role::Imap, args, config),
+        Command::Pop3(args) => role::run(Role::Pop3, args, config),
         Command::Mx(args) => role::run(Role::Mx, args, config),
         Command::Config(command) => config::run(command, config, output),
         Command::Ca(command) => ca::run(command, output),

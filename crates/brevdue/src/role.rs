@@ -35,9 +35,8 @@ async fn start(role: Role, config: Config, listeners: Listeners, shutdown: Shutd
         Role::Node => node::run(config, listeners, shutdown).await.map_err(Failure::refused),
         Role::Imap => imap::run(config, listeners, shutdown).await.map_err(Failure::refused),
         Role::Mx => mx::run(config, listeners, shutdown).await.map_err(Failure::refused),
-        Role::Pop3 | Role::Submission | Role::Outbound | Role::Admin => {
-            Err(Failure::Usage(format!("{role} is not a process")))
-        }
+        Role::Pop3 => pop3::run(config, listeners, shutdown).await.map_err(Failure::refused),
+        Role::Submission | Role::Outbound | Role::Admin => Err(Failure::Usage(format!("{role} is not a process"))),
     }
 }
 

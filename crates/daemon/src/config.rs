@@ -3,9 +3,11 @@
 mod check;
 mod error;
 mod network;
+mod pop3;
 
 pub use error::ConfigError;
 pub use network::{DNS_SERVERS_MAX, Dns, DnsServer, Redis};
+pub use pop3::Pop3;
 
 use model::limits::MESSAGE_BYTES_MAX;
 use model::{NodeId, Role};
@@ -41,6 +43,8 @@ pub struct Config {
     pub node: Node,
     /// `[imap]`
     pub imap: Imap,
+    /// `[pop3]`
+    pub pop3: Pop3,
     /// `[mx]`
     pub mx: Mx,
     /// `[dns]`

@@ -8,5 +8,6 @@ pub mod limits;
 pub mod listen;
 pub mod shared;
 pub mod shutdown;
+pub mod stream;
 pub mod telemetry;
 pub mod tls;

@@ -3,7 +3,7 @@
 mod health;
 mod server;
 
-pub use health::{HEALTH_SECONDS_MAX, Health};
+pub use health::{HEALTH_SECONDS_MAX, Health, reachable};
 pub use server::serve;
 
 use crate::config::{Log, LogFormat};

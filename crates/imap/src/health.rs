@@ -2,9 +2,9 @@
 //! back and deletes it. Without a probe account it goes as far as a stranger may.
 
 use daemon::config::Imap;
-use daemon::telemetry::Health;
+use daemon::telemetry::{self, Health};
 use daemon::tls;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -36,7 +36,7 @@ pub(crate) fn check(doors: &[(SocketAddr, bool)], imap: &Imap) -> Health {
     let account = (imap.probe_address.clone(), imap.probe_password_file.clone());
     let account = Some(account).filter(|(address, _)| !address.is_empty());
     let probe = door.map(|(bound, through_tls)| Probe {
-        address: reachable(bound),
+        address: telemetry::reachable(bound),
         cert: through_tls.then(|| imap.cert.clone()),
         account: account.filter(|_| may_sign_in(through_tls)),
     });
@@ -49,16 +49,6 @@ pub(crate) fn check(doors: &[(SocketAddr, bool)], imap: &Imap) -> Health {
             }
         }
     })
-}
-
-/// A wildcard address is reached by loopback.
-fn reachable(bound: SocketAddr) -> SocketAddr {
-    let ip = match bound.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, bound.port())
 }
 
 impl Probe {
@@ -155,14 +145,5 @@ mod tests {
     fn the_code_of_an_append_is_read() {
         assert_eq!(append_uid("p2 OK [APPENDUID 7 42] Stored\r\n"), Some(42));
         assert_eq!(append_uid("p2 OK Stored\r\n"), None);
-    }
-
-    #[test]
-    fn wildcards_are_reached_by_loopback() {
-        for (bound, expected) in
-            [("0.0.0.0:143", "127.0.0.1:143"), ("[::]:143", "[::1]:143"), ("192.0.2.1:9", "192.0.2.1:9")]
-        {
-            assert_eq!(reachable(bound.parse().unwrap()), expected.parse().unwrap());
-        }
     }
 }

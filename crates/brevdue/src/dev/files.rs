@@ -63,7 +63,10 @@ pub fn configuration(folder: &Folder, plan: &Plan) -> Result<(), Failure> {
         own_section(&mut file, folder, process)?;
         write_whole(&folder.config(&process.name()), &file.to_string())?;
     }
-    write_whole(&folder.config("admin"), &common(folder, Role::Admin, &directory).to_string())
+    let mut admin = common(folder, Role::Admin, &directory);
+    let mx = [("hostname", text(MX_NAME)), ("cert", path(&folder.public_certificate()))];
+    admin.insert("mx".to_owned(), section(mx));
+    write_whole(&folder.config("admin"), &admin.to_string())
 }
 
 fn common(folder: &Folder, role: Role, directory: &str) -> Table {
@@ -112,6 +115,18 @@ fn own_section(file: &mut Table, folder: &Folder, process: &Process) -> Result<(
             .into_iter()
             .chain(public()),
         ),
+        Role::Pop3 => section(
+            [
+                ("listen", text(&process.address("pop3"))),
+                ("listen_tls", text(&process.address("pop3s"))),
+                ("plaintext_sign_in", text("loopback")),
+                ("probe_address", text(super::users::PROBE)),
+                ("probe_password_file", path(&folder.probe_password())),
+                ("connections_per_source_max", Value::Integer(0)),
+            ]
+            .into_iter()
+            .chain(public()),
+        ),
         Role::Mx => section(
             [
                 ("listen", text(&process.address("mx"))),
@@ -121,7 +136,7 @@ fn own_section(file: &mut Table, folder: &Folder, process: &Process) -> Result<(
             .into_iter()
             .chain(public()),
         ),
-        Role::Pop3 | Role::Submission | Role::Outbound | Role::Admin => return Ok(()),
+        Role::Submission | Role::Outbound | Role::Admin => return Ok(()),
     };
     file.insert(process.role.name().to_owned(), own);
     Ok(())

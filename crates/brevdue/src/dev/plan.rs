@@ -11,6 +11,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 const IMAP_PORT: u16 = 1143;
 /// The port for IMAP inside TLS.
 const IMAPS_PORT: u16 = 1993;
+/// The POP3 port.
+const POP3_PORT: u16 = 1110;
+/// The port for POP3 inside TLS.
+const POP3S_PORT: u16 = 1995;
 /// The MX's port.
 const MX_PORT: u16 = 1025;
 /// The port for metrics and health of all.
@@ -86,6 +90,8 @@ impl Plan {
                 [("imap".to_owned(), usual(IMAP_PORT, index)), ("imaps".to_owned(), usual(IMAPS_PORT, index))];
             processes.push(process(Role::Imap, index, &sockets)?);
         }
+        let sockets = [("pop3".to_owned(), usual(POP3_PORT, 1)), ("pop3s".to_owned(), usual(POP3S_PORT, 1))];
+        processes.push(process(Role::Pop3, 1, &sockets)?);
         processes.push(process(Role::Mx, 1, &[("mx".to_owned(), usual(MX_PORT, 1))])?);
         Ok(Self { processes, metrics: bind("metrics", usual(METRICS_PORT, 1))? })
     }

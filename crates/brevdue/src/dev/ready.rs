@@ -28,6 +28,8 @@ pub struct Ready {
 struct Ports {
     #[serde(flatten)]
     imap: ImapPorts,
+    #[serde(flatten)]
+    pop3: Pop3Ports,
     mx: u16,
     metrics: u16,
 }
@@ -36,6 +38,12 @@ struct Ports {
 struct ImapPorts {
     imap: u16,
     imaps: u16,
+}
+
+#[derive(Serialize, Clone, Copy)]
+struct Pop3Ports {
+    pop3: u16,
+    pop3s: u16,
 }
 
 #[derive(Serialize)]
@@ -54,6 +62,7 @@ struct Running {
 /// Where everything listens: taken from the plan before its processes are started.
 pub struct Places {
     imap_all: Vec<ImapPorts>,
+    pop3: Pop3Ports,
     mx: u16,
     metrics: u16,
 }
@@ -67,6 +76,10 @@ impl Places {
         };
         Self {
             imap_all: plan.of(Role::Imap).map(imap).collect(),
+            pop3: Pop3Ports {
+                pop3: plan.first(Role::Pop3, "pop3").port(),
+                pop3s: plan.first(Role::Pop3, "pop3s").port(),
+            },
             mx: plan.first(Role::Mx, "mx").port(),
             metrics: plan.metrics.address.port(),
         }
@@ -85,7 +98,7 @@ impl Ready {
             pid: std::process::id(),
             data: folder.path().display().to_string(),
             domain: users.first().map(|user| user.address.domain().to_string()).unwrap_or_default(),
-            ports: Ports { imap, mx: places.mx, metrics: places.metrics },
+            ports: Ports { imap, pop3: places.pop3, mx: places.mx, metrics: places.metrics },
             imap_all: places.imap_all,
             users: users.iter().map(person).collect(),
             ca: folder.public_certificate().display().to_string(),
@@ -101,6 +114,7 @@ impl Ready {
             String::new(),
             format!("  data     {}", self.data),
             format!("  IMAP     127.0.0.1:{}   inside TLS 127.0.0.1:{}", ports.imap.imap, ports.imap.imaps),
+            format!("  POP3     127.0.0.1:{}   inside TLS 127.0.0.1:{}", ports.pop3.pop3, ports.pop3.pop3s),
             format!("  SMTP     127.0.0.1:{}   takes mail for the domains here", ports.mx),
             format!("  metrics  http://127.0.0.1:{}/metrics and /health", ports.metrics),
             format!("  CA       {}", self.ca),

@@ -2,6 +2,7 @@
 
 use super::error::Wrong;
 use super::network;
+use super::pop3;
 use super::{Config, Imap, Mx, Node, SHARDS_MAX};
 use model::limits::MESSAGE_BYTES_MAX;
 use model::{Domain, Role};
@@ -15,6 +16,7 @@ pub(super) fn values(config: &Config) -> Result<(), Wrong> {
     endpoint("directory.address", &config.directory.address)?;
     node(&config.node)?;
     imap(&config.imap)?;
+    pop3::check(&config.pop3)?;
     mx(&config.mx)?;
     network::dns(&config.dns)?;
     network::redis(&config.redis)
@@ -23,7 +25,8 @@ pub(super) fn values(config: &Config) -> Result<(), Wrong> {
 /// What this role needs and has no default.
 pub(super) fn role(config: &Config, role: Role) -> Result<(), Wrong> {
     match role {
-        Role::Directory | Role::Pop3 | Role::Submission | Role::Outbound | Role::Admin => Ok(()),
+        Role::Pop3 => pop3::needs(&config.pop3),
+        Role::Directory | Role::Submission | Role::Outbound | Role::Admin => Ok(()),
         Role::Node => reachable(&config.node),
         Role::Imap if config.imap.listen.is_none() && config.imap.listen_tls.is_none() => Err(Wrong {
             key: "imap.listen",

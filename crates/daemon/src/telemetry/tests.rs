@@ -102,3 +102,12 @@ fn levels_and_directives() {
     let error = filter("info,imap=loud").unwrap_err().to_string();
     assert!(error.starts_with("`info,imap=loud` is not a log level ("), "{error}");
 }
+
+#[test]
+fn wildcards_are_reached_by_loopback() {
+    for (bound, expected) in
+        [("0.0.0.0:143", "127.0.0.1:143"), ("[::]:143", "[::1]:143"), ("192.0.2.1:9", "192.0.2.1:9")]
+    {
+        assert_eq!(reachable(bound.parse().unwrap()), expected.parse().unwrap());
+    }
+}
