@@ -216,11 +216,14 @@ impl UidSet {
         }
         out
     }
-    /// What is in both.
+    /// What is in both. Linear in the runs where they overlap.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         let mut out = Self::new();
-        let (mut a, mut b) = (0, 0);
+        let start = |set: &Self| set.runs.first().map_or(0, |run| run.0);
+        let (from, to) = (start(other), start(self));
+        let mut a = self.runs.partition_point(|run| run.1 < from);
+        let mut b = other.runs.partition_point(|run| run.1 < to);
         while let (Some(&x), Some(&y)) = (self.runs.get(a), other.runs.get(b)) {
             let (first, last) = (x.0.max(y.0), x.1.min(y.1));
             if first <= last {
@@ -240,6 +243,15 @@ impl UidSet {
             out.push_run(first, last);
         }
         out
+    }
+    /// Adds all of another set. Linear in that one's runs where it begins behind this one.
+    pub fn append(&mut self, other: &Self) {
+        let behind = self.runs.last().zip(other.runs.first()).is_none_or(|(last, first)| last.0 <= first.0);
+        if behind {
+            other.runs.iter().for_each(|&(first, last)| self.push_run(first, last));
+        } else {
+            *self = self.union(other);
+        }
     }
     /// What is in this set and not in the other.
     #[must_use]
@@ -347,6 +359,12 @@ mod tests {
             let uid = Uid::new(n).unwrap();
             prop_assert_eq!(plain(&x.union(&y)), &a | &b);
             prop_assert_eq!(plain(&x.intersection(&y)), &a & &b);
+            let (low, high) = (x.slice(0, 5), x.slice(8, 60));
+            for (mut to, more) in [(x.clone(), &y), (low.clone(), &high), (high.clone(), &low), (UidSet::new(), &x)] {
+                let union = to.union(more);
+                to.append(more);
+                prop_assert_eq!(to, union);
+            }
             prop_assert_eq!(plain(&x.difference(&y)), &a - &b);
             prop_assert_eq!(x.contains(uid), a.contains(&n));
             prop_assert_eq!(x.len(), a.len());

@@ -5,8 +5,7 @@ use model::UidSet;
 use wire::convert::{uid_runs, uid_set};
 use wire::session::server_frame::Body;
 use wire::session::{
-    Copied, Created, Expunged, FolderStatus, Folders, Found, Metadata, Quota, Selected, Sorted, Stored, Threaded,
-    UidRuns,
+    Copied, Created, Expunged, FolderStatus, Folders, Metadata, Quota, Selected, Sorted, Stored, Threaded, UidRuns,
 };
 
 type Frames<'a> = &'a mut dyn Iterator<Item = Body>;
@@ -21,7 +20,7 @@ struct Runs(UidSet);
 impl Runs {
     fn add(&mut self, runs: Option<&UidRuns>) -> Result<(), ClientError> {
         if runs.is_some() {
-            self.0 = self.0.union(&uid_set(runs)?);
+            self.0.append(&uid_set(runs)?);
         }
         Ok(())
     }
@@ -113,12 +112,6 @@ pub(crate) fn expunged(frames: Frames<'_>) -> Result<Expunged, ClientError> {
     Ok(Expunged { uids: uids.field(), highest_modseq })
 }
 
-/// SEARCH.
-pub(crate) fn found(all: &Found, some: &Found) -> Result<Found, ClientError> {
-    let uids = uid_set(all.uids.as_ref())?.union(&uid_set(some.uids.as_ref())?);
-    Ok(Found { uids: uid_runs(&uids), highest_modseq: all.highest_modseq.max(some.highest_modseq) })
-}
-
 /// SORT.
 pub(crate) fn sorted(frames: Frames<'_>) -> Result<Sorted, ClientError> {
     let mut all = Sorted::default();
@@ -192,7 +185,7 @@ pub(crate) fn done(frames: Frames<'_>) -> Result<(), ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::session::FlagChange;
+    use wire::session::{FlagChange, Found};
 
     fn runs(bounds: &[u32]) -> Option<UidRuns> {
         Some(UidRuns { bounds: bounds.to_vec() })
@@ -243,7 +236,7 @@ mod tests {
         assert_eq!(quota(&mut stranger()), Err(UNEXPECTED));
         assert_eq!(quota(&mut [].into_iter()), Err(NOTHING));
         assert_eq!(selected([].into_iter()), Err(NOTHING));
-        let bad = Found { uids: runs(&[3, 2]), highest_modseq: 0 };
-        assert_eq!(found(&Found::default(), &bad), Err(ClientError::Protocol("malformed field")));
+        let bad = [Body::Selected(Selected { uids: runs(&[3, 2]), ..Selected::default() })];
+        assert_eq!(selected(bad.into_iter()), Err(ClientError::Protocol("malformed field")));
     }
 }

@@ -1,11 +1,10 @@
-//! A SEARCH under way. After a broken link it starts anew, and tells only what was not told.
+//! A SEARCH under way. After a broken link it starts anew, and tells only what comes behind what was told.
 
 use crate::ClientError;
 use crate::attach::{Attached, Core, Miss, Tries};
 use crate::connection::InFlight;
-use crate::merge;
 use crate::pending::{End, Next};
-use model::UidSet;
+use model::{Uid, UidSet};
 use std::sync::Arc;
 use wire::convert::{uid_runs, uid_set};
 use wire::session::client_frame::Body as Ask;
@@ -17,19 +16,23 @@ pub struct SearchStream {
     core: Arc<Core>,
     search: Search,
     under_way: Option<(Arc<Attached>, InFlight)>,
-    told: UidSet,
+    /// The highest UID that was told.
+    told: u32,
+    /// The highest UID that came of the request under way: they come in order.
+    came: u32,
     tries: Tries,
     ended: bool,
 }
 
 impl SearchStream {
     pub(crate) async fn start(core: Arc<Core>, search: Search) -> Result<Self, ClientError> {
-        let mut stream = Self { core, search, under_way: None, told: UidSet::new(), tries: Tries::new(), ended: false };
+        let mut stream = Self { core, search, under_way: None, told: 0, came: 0, tries: Tries::new(), ended: false };
         stream.send().await?;
         Ok(stream)
     }
 
     async fn send(&mut self) -> Result<(), ClientError> {
+        self.came = 0;
         self.under_way = Some(self.core.begin(Ask::Search(self.search.clone()), &mut self.tries).await?);
         Ok(())
     }
@@ -49,11 +52,13 @@ impl SearchStream {
     /// # Errors
     /// See [`crate::Session`].
     pub async fn all(mut self) -> Result<Found, ClientError> {
-        let mut all = Found::default();
+        let (mut uids, mut highest_modseq) = (UidSet::new(), 0);
         while let Some(some) = self.next().await {
-            all = merge::found(&all, &some?)?;
+            let some = some?;
+            uids.append(&uid_set(some.uids.as_ref())?);
+            highest_modseq = some.highest_modseq.max(highest_modseq);
         }
-        Ok(all)
+        Ok(Found { uids: uid_runs(&uids), highest_modseq })
     }
 
     async fn advance(&mut self) -> Result<Option<Found>, ClientError> {
@@ -84,9 +89,19 @@ impl SearchStream {
         }
     }
 
+    /// What of it was not told before a break.
     fn fresh(&mut self, found: &Found) -> Result<Found, ClientError> {
-        let uids = uid_set(found.uids.as_ref())?.difference(&self.told);
-        self.told = self.told.union(&uids);
+        let mut uids = uid_set(found.uids.as_ref())?;
+        if let (Some(first), Some(last)) = (uids.first(), uids.last()) {
+            if first.get() <= self.came {
+                return Err(ClientError::Protocol("results out of order"));
+            }
+            self.came = last.get();
+            if let Some(next) = Uid::new(self.told.saturating_add(1)).filter(|next| first < *next) {
+                uids = uids.intersection(&UidSet::range(next, Uid::MAX));
+            }
+            self.told = self.told.max(last.get());
+        }
         Ok(Found { uids: uid_runs(&uids), highest_modseq: found.highest_modseq })
     }
 }

@@ -8,6 +8,7 @@ mod fuzzy;
 mod key;
 pub mod results;
 mod returns;
+mod streamed;
 pub mod wanted;
 
 pub use charset::CHARSETS_LISTED;
@@ -17,14 +18,10 @@ pub use key::{Key, Place};
 pub use returns::{Range, Returns};
 
 use crate::codec::cursor::{Cursor, Parsed};
-use crate::session::answer::{Answer, Outcome, Stop};
-use crate::session::{Selected, Session, patiently};
+use crate::session::Session;
+use crate::session::answer::{Answer, Outcome};
 use extended::Extended;
-use node_client::{ClientError, SearchStream};
-use results::Results;
 use wanted::Terms;
-use wire::convert::uid_set;
-use wire::session::Found;
 
 /// SEARCH.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,69 +62,10 @@ impl Search {
     async fn run_plain(self, session: &mut Session) -> Outcome {
         session.selected()?;
         self.criteria.check(session)?;
-        let selected = session.selected()?;
+        let mut selected = session.selected()?;
         let key = Terms::new(&selected).all_of(&self.criteria.keys)?;
-        let request = wire::session::Search { folder: selected.view.folder, key: Some(key) };
-        let mut stream = selected.node.search(request).await?;
-        let mut line = Line { selected, by_uid: self.by_uid, begun: false, highest: 0 };
-        while let Some(found) = line.next(&mut stream).await? {
-            let added = match found {
-                Ok(found) => line.add(&found).await,
-                Err(error) => Err(error.into()),
-            };
-            if let Err(stop) = added {
-                line.break_off();
-                return Err(stop);
-            }
-        }
-        line.end(self.criteria.has_modseq());
+        streamed::plain(&mut selected, key, self.by_uid, self.criteria.has_modseq()).await?;
         Ok(Answer::ok("Done"))
-    }
-}
-
-/// The untagged SEARCH, written as results come.
-struct Line<'a> {
-    selected: Selected<'a>,
-    by_uid: bool,
-    begun: bool,
-    /// Highest MODSEQ of what was found.
-    highest: u64,
-}
-
-impl Line<'_> {
-    fn begin(&mut self) {
-        if !std::mem::replace(&mut self.begun, true) {
-            self.selected.connection.out.extend_from_slice(b"* SEARCH");
-        }
-    }
-
-    /// What is found next. Within the line nothing else can be told.
-    async fn next(&mut self, stream: &mut SearchStream) -> Result<Option<Result<Found, ClientError>>, Stop> {
-        if self.begun {
-            return Ok(stream.next().await);
-        }
-        Ok(patiently(self.selected.connection, self.selected.tag, stream.next()).await?)
-    }
-
-    async fn add(&mut self, found: &Found) -> Result<(), Stop> {
-        // The client cannot make sense of a message that it has not been told of.
-        let uids = uid_set(found.uids.as_ref())?.intersection(self.selected.view.uids());
-        self.begin();
-        self.highest = self.highest.max(found.highest_modseq);
-        results::write_plain(&mut self.selected, self.by_uid, &Results::Mailbox(uids)).await
-    }
-
-    /// Ends the line.
-    fn end(mut self, by_modseq: bool) {
-        self.begin();
-        end_line(&mut self.selected.connection.out, by_modseq.then_some(self.highest));
-    }
-
-    /// The search failed: what was begun is ended, and a NO says that it is not whole.
-    fn break_off(&mut self) {
-        if self.begun {
-            self.selected.connection.out.extend_from_slice(b"\r\n");
-        }
     }
 }
 

@@ -16,7 +16,7 @@ mod updates;
 pub mod view;
 
 pub use enabled::Enabled;
-pub(crate) use progress::{patiently, within_limit};
+pub(crate) use progress::{patiently, promptly, within_limit};
 pub(crate) use told::{Told, begin_fetch, write_flags, write_known_flags, write_vanished};
 pub(crate) use updates::{absorb, expunge_issued};
 

@@ -5,6 +5,8 @@ use super::answer::{Code, End};
 use super::connection::Connection;
 use crate::limits::{IN_PROGRESS_EVERY, MESSAGES_PER_COMMAND_MAX};
 use model::{Uid, UidSet};
+use std::future::poll_fn;
+use std::task::Poll;
 use tokio::time::timeout;
 
 /// Waits for a node's answer, and says every now and then that it is being worked on: proxies and phones give up silent
@@ -29,6 +31,19 @@ pub(crate) async fn patiently<T>(
         connection.out.extend_from_slice(line.as_bytes());
         connection.flush().await?;
     }
+}
+
+/// Waits for more of an answer that has begun. What there is of it is written first, unless more is there already.
+///
+/// # Errors
+/// The connection ends.
+pub(crate) async fn promptly<T>(connection: &mut Connection, work: impl Future<Output = T>) -> Result<T, End> {
+    tokio::pin!(work);
+    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        return Ok(done);
+    }
+    connection.flush().await?;
+    Ok(work.await)
 }
 
 /// The messages that one command is done with: the highest, as RFC 9738 §3.1 has it, and the code that says so when others
@@ -73,6 +88,23 @@ mod tests {
             let (set, code) = highest(uids.clone(), max);
             assert_eq!((set.to_string().as_str(), code), (kept, Some(Code::MessageLimit(max, Some(lowest)))));
         }
+    }
+
+    #[tokio::test]
+    async fn what_there_is_does_not_wait_for_more() {
+        let (near, mut far) = pair().await;
+        let mut connection = Connection::new(Transport::Plain(near));
+        connection.out.extend_from_slice(b"one ");
+        assert_eq!(promptly(&mut connection, async { 1 }).await.unwrap(), 1);
+        connection.out.extend_from_slice(b"two ");
+        let (more, there) = tokio::sync::oneshot::channel();
+        let (answer, heard) = tokio::join!(promptly(&mut connection, there), async {
+            let mut heard = [0; 8];
+            far.read_exact(&mut heard).await.unwrap();
+            more.send(2).unwrap();
+            heard
+        });
+        assert_eq!((answer.unwrap(), &heard), (Ok(2), b"one two "));
     }
 
     #[tokio::test]

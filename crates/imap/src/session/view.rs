@@ -347,6 +347,9 @@ pub fn number_runs(view: &UidSet, uids: &UidSet) -> Vec<(usize, usize)> {
     let mut wanted = uids.runs().iter().peekable();
     let mut before = 0usize;
     for &(first, last) in view.runs() {
+        if wanted.peek().is_none() {
+            break;
+        }
         while let Some(&&(low, high)) = wanted.peek() {
             let (from, to) = (low.max(first), high.min(last));
             if from <= to {

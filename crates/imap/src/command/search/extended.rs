@@ -5,6 +5,7 @@ use super::criteria::Criteria;
 use super::fuzzy::{Strength, score};
 use super::results::{self, Correlator, Extras, Results};
 use super::returns::Returns;
+use super::streamed;
 use super::wanted::{self, Terms};
 use crate::command::sort::Criterion;
 use crate::session::answer::{Answer, Code, Outcome, Status, Stop};
@@ -97,7 +98,13 @@ impl Extended {
             true => Some(fits(&mut selected, &self.criteria).await?),
             false => None,
         };
+        let correlator = Correlator { tag, folder: None, uid: self.by_uid };
+        let streams = self.sort.is_none() && streamed::is_for(&self.returns);
         let (results, mut modseq) = match &self.sort {
+            None if streams => {
+                let by_modseq = self.criteria.has_modseq();
+                streamed::all(&mut selected, key.clone(), &correlator, &self.returns, by_modseq).await?
+            }
             None => search(&mut selected, key.clone()).await?,
             Some(sort) => crate::command::sort::sorted(&mut selected, key.clone(), sort, fits.as_ref()).await?,
         };
@@ -108,10 +115,9 @@ impl Extended {
             // RFC 7162 §3.1.10: the highest MODSEQ of those that are told.
             (_, modseq) = search(&mut selected, wanted::both(wanted::among(&named), key.clone())).await?;
         }
-        if self.returns.tells() {
+        if self.returns.tells() && !streams {
             let score = |uid| fits.as_ref().map_or(score(Strength::Stems), |fits| fits.score(uid));
             let extras = Extras { modseq, score: if self.returns.relevancy { Some(&score) } else { None } };
-            let correlator = Correlator { tag, folder: None, uid: self.by_uid };
             let (connection, view) = (&mut *selected.connection, &*selected.view);
             results::write(connection, Some(view), &correlator, &self.returns, &results, &extras).await?;
         }
