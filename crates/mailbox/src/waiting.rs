@@ -260,9 +260,21 @@ impl WaitingFile {
     /// # Errors
     /// Of the engine.
     pub fn remove(&mut self, delivery: &DeliveryId) -> Result<(), Error> {
-        let mut statement = self.connection.prepare_cached("DELETE FROM delivery WHERE delivery = ?1")?;
-        statement.execute([&delivery.as_bytes()[..]])?;
-        Ok(())
+        self.remove_all(std::slice::from_ref(delivery))
+    }
+
+    /// Removes messages, once they are in the mailbox, in one commit. Durable on return.
+    ///
+    /// # Errors
+    /// Of the engine; then all of them are still there.
+    pub fn remove_all(&mut self, deliveries: &[DeliveryId]) -> Result<(), Error> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for delivery in deliveries {
+            transaction
+                .prepare_cached("DELETE FROM delivery WHERE delivery = ?1")?
+                .execute([&delivery.as_bytes()[..]])?;
+        }
+        Ok(transaction.commit()?)
     }
 
     /// Messages that wait.

@@ -1,20 +1,21 @@
 //! Moves the mail that waited for its owner into the mailbox, in the order in which it came, exactly once.
 //!
 //! Invariants: a message is removed from the waiting file only after its append has committed, and the append carries the
-//! delivery's id, so that after a crash between the two the next drain finds it there and only removes it. While a drain
-//! runs, new mail waits behind what is being drained. A message that does not open stays where it is and is reported: mail
-//! is never dropped.
+//! delivery's id, so that after a crash between the two the next drain finds it there and only removes it. Several messages
+//! are appended in one commit and removed in one, in the order in which they came; when that fails they are tried one by one,
+//! so that one that cannot be stored holds up only those behind it. While a drain runs, new mail waits behind what is being
+//! drained. A message that does not open stays where it is and is reported: mail is never dropped.
 
 use crate::fault::{Fault, internal};
 use crate::intake::Intake;
-use crate::limits::DRAIN_RETRY_MS;
+use crate::limits::{DRAIN_HELD_BYTES_HIGH, DRAIN_MESSAGES_PER_COMMIT, DRAIN_RETRY_MS};
 use crate::resident::{Delivery, Hold, Resident};
-use crate::upload::{Letter, Staging};
+use crate::upload::{self, Letter, Staging};
 use crate::waiting::{Boxes, WaitingBox};
-use crate::writer::Origin;
 use bytes::Bytes;
-use mailbox::Prefix;
 use mailbox::waiting::WaitingMessage;
+use mailbox::{Content, Prefix};
+use model::DeliveryId;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,15 +49,56 @@ pub async fn run(boxes: Rc<Boxes>, resident: Rc<Resident>) {
 /// One pass over the file.
 async fn pass(boxes: &Rc<Boxes>, hold: &Hold) -> Result<(), Fault> {
     let waiting = boxes.get(&hold.id);
-    let passed = each_message(&waiting, hold).await;
+    let mut passed = each_message(&waiting, hold, DRAIN_MESSAGES_PER_COMMIT).await;
+    if passed.is_err() {
+        passed = each_message(&waiting, hold, 1).await;
+    }
     waiting.rest().await;
     passed
 }
 
-async fn each_message(waiting: &Rc<WaitingBox>, hold: &Hold) -> Result<(), Fault> {
+/// Messages that were opened, and wait to be committed together.
+#[derive(Default)]
+struct Batch {
+    whole: Vec<(Staging, Letter, Content)>,
+    held_bytes: usize,
+    /// All of them, and those that were found in the mailbox.
+    deliveries: Vec<DeliveryId>,
+}
+
+impl Batch {
+    fn is_full(&self, messages_max: usize) -> bool {
+        self.deliveries.len() >= messages_max || self.held_bytes >= DRAIN_HELD_BYTES_HIGH
+    }
+
+    /// Appends them, and only then removes them: both durably.
+    async fn commit(self, waiting: &WaitingBox) -> Result<u64, Fault> {
+        let Self { whole, deliveries, .. } = self;
+        if deliveries.is_empty() {
+            return Ok(0);
+        }
+        let drained = deliveries.len() as u64;
+        upload::append_each(whole).await?;
+        waiting.step(move |file| file.remove_all(&deliveries)).await?;
+        Ok(drained)
+    }
+}
+
+/// Drains so many at once.
+async fn each_message(waiting: &Rc<WaitingBox>, hold: &Hold, messages_max: usize) -> Result<(), Fault> {
+    let mut drained = 0u64;
+    let passed = walk(waiting, hold, messages_max, &mut drained).await;
+    if drained > 0 {
+        metrics::counter!("brevdue_node_drained_total").increment(drained);
+        tracing::info!(mailbox = %hold.id, drained, "waiting mail drained");
+    }
+    passed
+}
+
+async fn walk(waiting: &Rc<WaitingBox>, hold: &Hold, messages_max: usize, drained: &mut u64) -> Result<(), Fault> {
     let mut before: Option<WaitingMessage> = None;
     let mut private: Option<Arc<PrivateKey>> = None;
-    let mut drained = 0u64;
+    let mut batch = Batch::default();
     loop {
         let from = before.take();
         let Some(message) = waiting.step(move |file| file.next_after(from.as_ref())).await?.flatten() else { break };
@@ -64,8 +106,8 @@ async fn each_message(waiting: &Rc<WaitingBox>, hold: &Hold) -> Result<(), Fault
             Some(private) => private.clone(),
             None => private.insert(Arc::new(private_key(hold)?)).clone(),
         };
-        match one_message(waiting, hold, &private, &message).await {
-            Ok(()) => drained += 1,
+        match one_message(waiting, hold, &private, &message, &mut batch).await {
+            Ok(()) => {}
             Err(Trouble::Sealed(reason)) => {
                 tracing::error!(
                     mailbox = %hold.id,
@@ -75,12 +117,12 @@ async fn each_message(waiting: &Rc<WaitingBox>, hold: &Hold) -> Result<(), Fault
             }
             Err(Trouble::Write(fault)) => return Err(fault),
         }
+        if batch.is_full(messages_max) {
+            *drained += std::mem::take(&mut batch).commit(waiting).await?;
+        }
         before = Some(message);
     }
-    if drained > 0 {
-        metrics::counter!("brevdue_node_drained_total").increment(drained);
-        tracing::info!(mailbox = %hold.id, drained, "waiting mail drained");
-    }
+    *drained += batch.commit(waiting).await?;
     Ok(())
 }
 
@@ -92,7 +134,7 @@ fn private_key(hold: &Hold) -> Result<PrivateKey, Fault> {
     Ok(PrivateKey::unwrap(&wrapped, hold.key(), &hold.id)?)
 }
 
-/// Why a message was not drained.
+/// Why a message does not join the others.
 enum Trouble {
     /// It does not open; others may.
     Sealed(String),
@@ -106,17 +148,19 @@ impl From<Fault> for Trouble {
     }
 }
 
+/// Opens a message and adds it to those that are committed next.
 async fn one_message(
     waiting: &Rc<WaitingBox>,
     hold: &Hold,
     private: &Arc<PrivateKey>,
     message: &WaitingMessage,
+    batch: &mut Batch,
 ) -> Result<(), Trouble> {
     let delivery = message.delivery;
     let usage = hold.enter().await?;
     if usage.read(|reader| reader.delivery_known(&delivery))? {
         // A crash came between its commit and its removal.
-        waiting.step(move |file| file.remove(&delivery)).await?;
+        batch.deliveries.push(delivery);
         return Ok(());
     }
     let primary = usage.resident().primary().clone();
@@ -145,9 +189,10 @@ async fn one_message(
         }
     }
     let letter = Letter::incoming(delivery, message.received_at, message.junk);
-    // Durable when this returns; only then may the sealed message go.
-    staging.append(Origin::default(), letter, intake.finish_behind(prefix).await?).await?;
-    waiting.step(move |file| file.remove(&delivery)).await?;
+    let content = intake.finish_behind(prefix).await?;
+    batch.held_bytes += content.held_bytes();
+    batch.whole.push((staging, letter, content));
+    batch.deliveries.push(delivery);
     Ok(())
 }
 

@@ -106,6 +106,10 @@ pub const KEY_WANTED_MS: u64 = 60_000;
 pub const KEY_MEMORY_MAX: usize = 10_000;
 /// How long an Open waits for the drain of waiting mail before it answers and lets the drain go on.
 pub const DRAIN_WAIT_MS: u64 = 5_000;
+/// Waiting messages that are drained in one commit: their syncs are shared, and a sign-in waits for less than a large mailbox.
+pub const DRAIN_MESSAGES_PER_COMMIT: usize = 64;
+/// Octets that they keep in memory until then, but for the last of them.
+pub const DRAIN_HELD_BYTES_HIGH: usize = 1024 * 1024;
 /// Between two tries of a drain that could not write.
 pub const DRAIN_RETRY_MS: u64 = 5_000;
 /// Probe of `Check`: how long it may take before the node counts as ill.

@@ -140,6 +140,26 @@ impl Drop for Staging {
     }
 }
 
+/// Makes messages of several that are whole, in this order and in one transaction: all or none. Each has its own delivery or
+/// token, and one that was committed before is passed over. Answered after the commit is durable.
+pub async fn append_each(whole: Vec<(Staging, Letter, Content)>) -> Result<(), Fault> {
+    let mut stagings = Vec::with_capacity(whole.len());
+    let mut letters = Vec::with_capacity(whole.len());
+    for (staging, letter, content) in whole {
+        letters.push((letter, if staging.staged { content.with_upload(staging.upload) } else { content }));
+        stagings.push(staging);
+    }
+    let Some(first) = stagings.first() else { return Ok(()) };
+    let append = move |tx: &mut mailbox::Tx<'_>| {
+        let appended = letters.iter().map(|(letter, content)| Ok(tx.append(letter.append(content.clone()))?.already));
+        appended.collect::<Result<Vec<bool>, mailbox::Error>>()
+    };
+    let already = first.usage.write(Origin::default(), true, append).await?;
+    // Pieces of messages that were known before belong to nothing.
+    stagings.iter_mut().zip(already).for_each(|(staging, already)| staging.staged &= already);
+    Ok(())
+}
+
 /// Messages of one APPEND that are whole, and wait for the others.
 struct Messages {
     whole: Vec<(Staging, Letter, Content)>,

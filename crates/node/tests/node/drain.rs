@@ -71,6 +71,36 @@ async fn a_crash_between_the_commit_and_the_removal_doubles_nothing() {
 }
 
 #[tokio::test]
+async fn many_messages_keep_their_order_whatever_was_drained_before() {
+    let (world, owner) = (World::new().await, Owner::new(1));
+    let file = world.file("waiting", &owner);
+    let aside = world.path().join("aside.db");
+    // More than one commit takes, some of them long.
+    let text = |number: u8| {
+        let lines = if number % 40 == 7 { 10_000 } else { 1 };
+        [message(number), b"0123456789abcdef\r\n".repeat(lines)].concat()
+    };
+    for number in 1..=150 {
+        deliver_waiting(&world, &owner, number, &text(number)).await;
+        if number == 100 {
+            // Drained now, they are in the mailbox; what waits is put back behind them.
+            copy_files(&file, &aside);
+        }
+    }
+    let all: Vec<_> = (1..=150).map(text).collect();
+    let mut client = world.session(&owner).await;
+    eventually("the waiting file is gone", || !file.exists()).await;
+    assert!(bodies(&mut client).await == all);
+    drop(client);
+    let dir = world.stop().await;
+    copy_files(&aside, &file);
+    let world = World::start(dir, |_| {}).await;
+    let mut client = world.session(&owner).await;
+    eventually("the waiting file is gone", || !file.exists()).await;
+    assert!(bodies(&mut client).await == all);
+}
+
+#[tokio::test]
 async fn a_retry_after_the_drain_is_known() {
     let (world, owner) = (World::new().await, Owner::new(1));
     deliver_waiting(&world, &owner, 1, MESSAGE).await;
