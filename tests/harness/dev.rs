@@ -16,10 +16,20 @@ pub struct User {
     pub password: String,
 }
 
+impl User {
+    /// With a password of their own.
+    pub fn new(address: &str) -> Self {
+        let password = vault::credential::generate_password().expect("randomness").expose().to_owned();
+        Self { address: address.to_owned(), password }
+    }
+}
+
 /// A running system. Dropping it kills every process that is left; [`Dev::stop`] asks it to drain and checks that it does.
 pub struct Dev {
     child: Child,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    /// Removes the folder, unless it is to be kept.
+    _temporary: Option<tempfile::TempDir>,
     ready: Value,
     users: Vec<User>,
     arguments: Vec<String>,
@@ -51,23 +61,41 @@ pub fn binary() -> &'static Path {
 impl Dev {
     /// Starts with `count` users `u1@example.test`…, and these further arguments of `brevdue dev`.
     pub fn start(count: usize, arguments: &[&str]) -> Self {
-        let users = (1..=count)
-            .map(|n| User {
-                address: format!("u{n}@example.test"),
-                password: vault::credential::generate_password().expect("randomness").expose().to_owned(),
-            })
-            .collect();
+        let users = (1..=count).map(|n| User::new(&format!("u{n}@example.test"))).collect();
         Self::start_with(users, arguments)
     }
 
     /// Starts with these users.
     pub fn start_with(users: Vec<User>, arguments: &[&str]) -> Self {
-        let folder = tempfile::Builder::new().prefix("brevdue-test-").tempdir().expect("a temporary folder");
+        let temporary = tempfile::Builder::new().prefix("brevdue-test-").tempdir().expect("a temporary folder");
+        let folder = temporary.path().to_owned();
+        let mut dev = Self::on(folder, users, arguments);
+        dev._temporary = Some(temporary);
+        dev
+    }
+
+    /// Starts on a folder that is kept, with users of these addresses: those who are there already, and new ones.
+    pub fn start_in(folder: &Path, addresses: &[String]) -> Self {
+        fs::create_dir_all(folder).expect("a folder");
+        let known = fs::read_to_string(folder.join("users")).unwrap_or_default();
+        let known: Vec<User> = known
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(address, password)| User { address: address.to_owned(), password: password.to_owned() })
+            .collect();
+        let of = |address: &String| known.iter().find(|user| user.address == *address).cloned();
+        let users: Vec<User> =
+            addresses.iter().map(|address| of(address).unwrap_or_else(|| User::new(address))).collect();
+        let others = known.iter().filter(|user| !addresses.contains(&user.address)).cloned();
+        Self::on(folder.to_owned(), users.iter().cloned().chain(others).collect(), &[])
+    }
+
+    fn on(folder: PathBuf, users: Vec<User>, arguments: &[&str]) -> Self {
         let list: String = users.iter().map(|user| format!("{} {}\n", user.address, user.password)).collect();
-        fs::write(folder.path().join("users"), list).expect("the list of users");
+        fs::write(folder.join("users"), list).expect("the list of users");
         let arguments: Vec<String> = arguments.iter().map(|&a| a.to_owned()).collect();
-        let (child, ready) = launch(folder.path(), &arguments);
-        Self { child, folder, ready, users, arguments }
+        let (child, ready) = launch(&folder, &arguments);
+        Self { child, folder, _temporary: None, ready, users, arguments }
     }
 
     /// The nth user, from 1.
@@ -76,11 +104,11 @@ impl Dev {
     }
     /// The folder with everything that is stored.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.folder.join("data")
     }
     /// A folder for the test's own files.
     pub fn scratch(&self) -> PathBuf {
-        let scratch = self.folder.path().join("scratch");
+        let scratch = self.folder.join("scratch");
         fs::create_dir_all(&scratch).expect("a scratch folder");
         scratch
     }
@@ -130,7 +158,7 @@ impl Dev {
     /// Stops cleanly and starts again on the same data.
     pub fn restart(&mut self) {
         self.terminate();
-        (self.child, self.ready) = launch(self.folder.path(), &self.arguments);
+        (self.child, self.ready) = launch(&self.folder, &self.arguments);
     }
 
     fn terminate(&mut self) {
@@ -140,7 +168,7 @@ impl Dev {
     }
 
     fn log_tail(&self) -> String {
-        tail(&self.folder.path().join("dev.log"))
+        tail(&self.folder.join("dev.log"))
     }
     /// What a role's process logged.
     pub fn log(&self, role: &str, n: usize) -> String {
