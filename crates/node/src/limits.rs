@@ -62,6 +62,8 @@ pub const FETCH_STEPS_IN_PLACE: usize = 4;
 pub const SLOW_READ_MICROS: u128 = 500;
 /// Messages that one step of a SEARCH looks at before it can be cancelled.
 pub const SEARCH_STEP_MESSAGES: usize = 256;
+/// Messages of its first step; each that follows has twice as many, so that the first results are told within a millisecond.
+pub const SEARCH_FIRST_STEP_MESSAGES: usize = 16;
 /// Messages that one step of a SORT or THREAD reads before it can be cancelled: some 5 ms of reading.
 pub const SORT_STEP_MESSAGES: usize = 2048;
 /// Mailboxes of a node whose text index is filled at the same time: the rest of the processors is the clients'.

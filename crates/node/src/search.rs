@@ -4,7 +4,7 @@
 
 use crate::answer;
 use crate::fault::{Fault, malformed};
-use crate::limits::SEARCH_STEP_MESSAGES;
+use crate::limits::{SEARCH_FIRST_STEP_MESSAGES, SEARCH_STEP_MESSAGES};
 use crate::resident::Reading;
 use crate::session::Call;
 use mailbox::search::Place;
@@ -24,16 +24,18 @@ pub async fn search(call: &Call, search: session::Search) -> Result<(), Fault> {
     let reading = call.enter().await?.reading();
     let mut cursor = SearchCursor::default();
     let mut highest_modseq = 0;
+    let mut messages = SEARCH_FIRST_STEP_MESSAGES;
     loop {
         call.outbox.ready().await;
         let key = key.clone();
         let step;
         (step, cursor) = reading
             .read_in_pool(move |reader| {
-                let step = reader.search(folder, &key, &mut cursor, SEARCH_STEP_MESSAGES)?;
+                let step = reader.search(folder, &key, &mut cursor, messages)?;
                 Ok((step, cursor))
             })
             .await?;
+        messages = (2 * messages).min(SEARCH_STEP_MESSAGES);
         highest_modseq = highest_modseq.max(step.highest_modseq.get());
         for body in answer::found(&step.found, highest_modseq) {
             call.send(body, false);
@@ -65,7 +67,7 @@ pub async fn all(
                 Ok((step, cursor))
             })
             .await?;
-        found = found.union(&step.found);
+        found.append(&step.found);
         highest_modseq = highest_modseq.max(step.highest_modseq.get());
         if step.done {
             reading.resident().settled().await;
