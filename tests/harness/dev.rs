@@ -150,6 +150,12 @@ impl Dev {
         pid
     }
 
+    /// Stops the nth process of a role where it is (SIGSTOP), or lets it go on: it is there and answers nothing.
+    pub fn freeze(&self, role: &str, n: usize, frozen: bool) {
+        let pid = self.pid(role, n).unwrap_or_else(|| panic!("no process of {role}-{n}"));
+        signal(pid, if frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT });
+    }
+
     /// Asks for a drain and checks that the exit is clean.
     pub fn stop(mut self) {
         self.terminate();

@@ -6,6 +6,7 @@ mod compress;
 mod front_ends;
 mod hostile;
 mod killed;
+mod long_commands;
 mod memory;
 mod nodes;
 mod pieces;

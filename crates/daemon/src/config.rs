@@ -288,6 +288,8 @@ pub struct Imap {
     pub idle_minutes: u32,
     /// Chosen passwords checked at once.
     pub sign_ins_max: usize,
+    /// Messages of one command.
+    pub messages_per_command_max: usize,
     /// Octets of one message.
     pub message_bytes_max: u64,
     /// The account of the health check; empty for none.
@@ -308,6 +310,7 @@ impl Default for Imap {
             connections_per_source_max: 200,
             idle_minutes: 31,
             sign_ins_max: 4,
+            messages_per_command_max: 1_000_000,
             message_bytes_max: MESSAGE_BYTES_MAX,
             probe_address: String::new(),
             probe_password_file: PathBuf::new(),

@@ -32,9 +32,6 @@ pub const CONTEXTS_MAX: usize = 16;
 pub const CONTEXT_SORTED_MAX: usize = 100_000;
 /// Flag changes that a view holds back until they may be told; beyond it only the UIDs are kept and the flags are fetched.
 pub const PENDING_FLAGS_MAX: usize = 256;
-/// Messages that one command is done with (RFC 9738): what is held of a COPY's answer is 8 octets for each. Larger folders
-/// than that are none that a client keeps open.
-pub const MESSAGES_PER_COMMAND_MAX: usize = 1_000_000;
 /// Messages whose flags one STORE changes in one go at the node; it goes on with the next when their new flags are written.
 pub const STORE_MESSAGES_AT_ONCE: usize = 10_000;
 /// How long a command may be silent before its client is told that it is being worked on (RFC 9585 §4 has 10 to 15 seconds).

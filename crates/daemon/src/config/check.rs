@@ -96,6 +96,8 @@ fn imap(imap: &Imap) -> Result<(), Wrong> {
     // RFC 9051 §5.4: an inactivity timer of at least 30 minutes after authentication.
     within("imap.idle_minutes", imap.idle_minutes, 30..=1440)?;
     within("imap.sign_ins_max", imap.sign_ins_max, 1..=1024)?;
+    // RFC 9738: a limit below 1,000 would make clients ask too often.
+    within("imap.messages_per_command_max", imap.messages_per_command_max, 1_000..=1_000_000)?;
     within("imap.message_bytes_max", imap.message_bytes_max, 1..=MESSAGE_BYTES_MAX)
 }
 

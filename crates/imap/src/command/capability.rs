@@ -1,6 +1,5 @@
 //! CAPABILITY (RFC 3501 §6.1.1): what the connection can do in the state it is in.
 
-use crate::limits::MESSAGES_PER_COMMAND_MAX;
 use crate::session::Session;
 use crate::session::answer::{Answer, Outcome};
 
@@ -26,7 +25,8 @@ pub fn list(session: &Session) -> String {
         // RFC 7889 §2: one limit for all folders.
         let limit = format!("APPENDLIMIT={}", session.shared.settings.message_bytes_max);
         return format!(
-            "{COMMON} {SIGNED_IN} {STATE}{MESSAGES_PER_COMMAND_MAX} {FIND} {}",
+            "{COMMON} {SIGNED_IN} {STATE}{} {FIND} {}",
+            session.shared.settings.messages_per_command_max,
             MESSAGES.replace("APPENDLIMIT=", &limit)
         );
     }

@@ -2,7 +2,6 @@
 
 use crate::codec::cursor::{Cursor, Parsed};
 use crate::codec::{Name, SequenceSet, name};
-use crate::limits::MESSAGES_PER_COMMAND_MAX;
 use crate::session::answer::{Answer, Code, Outcome, failure_of_target, untagged_ok};
 use crate::session::{Session, patiently};
 use model::{Uid, UidSet};
@@ -39,15 +38,16 @@ impl Copy {
     /// # Errors
     /// BAD in the wrong state; NO with TRYCREATE when there is no such folder.
     pub async fn run(self, session: &mut Session) -> Outcome {
+        let messages_max = session.shared.settings.messages_per_command_max;
         let selected = if self.moves { session.selected_for_change()? } else { session.selected()? };
         let uids = selected.uids(&self.set, self.by_uid)?;
         let to = super::folder(self.to)?;
         if uids.is_empty() {
             return Ok(Answer::ok("There are no such messages"));
         }
-        if uids.len() > MESSAGES_PER_COMMAND_MAX {
+        if uids.len() > messages_max {
             // RFC 9738 §3.1: a COPY is done whole or not at all.
-            let limit = Code::MessageLimit(MESSAGES_PER_COMMAND_MAX, None);
+            let limit = Code::MessageLimit(messages_max, None);
             return Ok(Answer::no("That is too much for one command").with(limit));
         }
         let copy = wire::session::Copy {

@@ -104,6 +104,7 @@ impl Fetch {
         if self.items.has(FetchItem::Modseq) {
             session.enable_condstore();
         }
+        let messages_max = session.shared.settings.messages_per_command_max;
         let mut selected = session.selected()?;
         let mut uids = selected.uids(&self.set, self.by_uid)?;
         if let Some(range) = self.partial {
@@ -120,7 +121,7 @@ impl Fetch {
             return answer::uids(selected, &uids).await;
         }
         // RFC 3501 §6.4.5: a body that is not peeked at is seen, but not in a folder that EXAMINE opened.
-        let (uids, limit) = within_limit(uids);
+        let (uids, limit) = within_limit(uids, messages_max);
         let marks_seen = self.items.marks_seen() && !selected.view.read_only;
         let streamed = self.stream(&mut selected, &uids, marks_seen).await?;
         if streamed.undecoded {

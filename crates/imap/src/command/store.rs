@@ -71,6 +71,7 @@ impl Store {
         if self.unchanged_since.is_some() {
             session.enable_condstore();
         }
+        let messages_max = session.shared.settings.messages_per_command_max;
         let mut selected = session.selected_for_change()?;
         let uids = selected.uids(&self.set, self.by_uid)?;
         if self.flags.overlong {
@@ -80,7 +81,7 @@ impl Store {
         if uids.is_empty() {
             return Ok(Answer::ok("Done"));
         }
-        let (uids, limit) = within_limit(uids);
+        let (uids, limit) = within_limit(uids, messages_max);
         let mut modified = UidSet::new();
         let mut existing = 0;
         for some in at_once(&uids) {

@@ -61,6 +61,8 @@ pub struct Settings {
     pub idle: Duration,
     /// Octets of one message.
     pub message_bytes_max: u64,
+    /// Messages that one command is done with (RFC 9738): what is held of a COPY's answer is 8 octets for each.
+    pub messages_per_command_max: usize,
 }
 
 /// What all sessions share.
@@ -90,6 +92,7 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
             plaintext_sign_in: imap.plaintext_sign_in,
             idle: Duration::from_secs(u64::from(imap.idle_minutes) * 60),
             message_bytes_max: imap.message_bytes_max.min(model::limits::MESSAGE_BYTES_MAX),
+            messages_per_command_max: imap.messages_per_command_max,
         },
         sign_in: SignIn::new(directory, nodes, imap.sign_ins_max),
         tls: Some(tls::public_server(&imap.cert, &imap.key)?),

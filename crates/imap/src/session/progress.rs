@@ -3,7 +3,7 @@
 
 use super::answer::{Code, End};
 use super::connection::Connection;
-use crate::limits::{IN_PROGRESS_EVERY, MESSAGES_PER_COMMAND_MAX};
+use crate::limits::IN_PROGRESS_EVERY;
 use model::{Uid, UidSet};
 use std::future::poll_fn;
 use std::task::Poll;
@@ -48,11 +48,7 @@ pub(crate) async fn promptly<T>(connection: &mut Connection, work: impl Future<O
 
 /// The messages that one command is done with: the highest, as RFC 9738 §3.1 has it, and the code that says so when others
 /// are left out.
-pub(crate) fn within_limit(uids: UidSet) -> (UidSet, Option<Code>) {
-    highest(uids, MESSAGES_PER_COMMAND_MAX)
-}
-
-fn highest(uids: UidSet, messages_max: usize) -> (UidSet, Option<Code>) {
+pub(crate) fn within_limit(uids: UidSet, messages_max: usize) -> (UidSet, Option<Code>) {
     let over = uids.len().saturating_sub(messages_max);
     if over == 0 {
         return (uids, None);
@@ -83,9 +79,9 @@ mod tests {
     #[test]
     fn the_highest_are_kept() {
         let uids = UidSet::from_bounds(&[2, 4, 8, 8, 10, 12]).unwrap();
-        assert_eq!(highest(uids.clone(), 7), (uids.clone(), None));
+        assert_eq!(within_limit(uids.clone(), 7), (uids.clone(), None));
         for (max, kept, lowest) in [(6, "3:4,8,10:12", 3), (4, "8,10:12", 8), (3, "10:12", 10), (1, "12", 12)] {
-            let (set, code) = highest(uids.clone(), max);
+            let (set, code) = within_limit(uids.clone(), max);
             assert_eq!((set.to_string().as_str(), code), (kept, Some(Code::MessageLimit(max, Some(lowest)))));
         }
     }

@@ -38,7 +38,12 @@ impl Server {
         let client = Arc::new(daemon::tls::pinned(&files.path().join("cert")).unwrap());
         let directory = DirectoryClient::connect("127.0.0.1:1", Arc::clone(&client)).unwrap();
         let nodes = NodeClient::new(directory.clone(), client, "test");
-        let settings = Settings { plaintext_sign_in, idle: Duration::from_secs(1800), message_bytes_max: 1_000_000 };
+        let settings = Settings {
+            plaintext_sign_in,
+            idle: Duration::from_secs(1800),
+            message_bytes_max: 1_000_000,
+            messages_per_command_max: 1_000,
+        };
         let sign_in = SignIn::new(directory, nodes, 1);
         let shared = Shared { settings, sign_in, tls: Some(tls), shutdown: CancellationToken::new() };
         Self { shared: Arc::new(shared), files }
