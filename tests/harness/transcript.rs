@@ -19,6 +19,7 @@
 //! S: )
 //! 2C: …  2S: …              the second connection
 //! C~ raw\r\n\x00            bytes with escapes, nothing added
+//! C: a NOOP {{900*x }}       the text behind the star, so many times
 //! ```
 //! Variables set by the runner: `user`, `password`, `user2`, `password2`, `domain`.
 
@@ -197,9 +198,8 @@ impl<'a> Player<'a> {
     }
 
     fn expand(&self, text: &str) -> String {
-        self.variables
-            .iter()
-            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value))
+        let text = repeat(text);
+        self.variables.iter().fold(text, |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value))
     }
 
     fn variable(&self, name: &str) -> Result<String, String> {
@@ -222,6 +222,15 @@ impl<'a> Player<'a> {
             None => Err(format!("the connection ended after {:?}", lossy(&line))),
         }
     }
+}
+
+/// Puts a text in as often as `{{900*text}}` says.
+fn repeat(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("{{") else { return text.to_owned() };
+    let Some((inner, after)) = rest.split_once("}}") else { return text.to_owned() };
+    let many = inner.split_once('*').and_then(|(times, what)| Some(what.repeat(times.parse().ok()?)));
+    let inner = many.unwrap_or_else(|| format!("{{{{{inner}}}}}"));
+    format!("{before}{inner}{}", repeat(after))
 }
 
 fn parse(number: usize, text: &str) -> Result<Option<Line<'_>>, String> {
