@@ -99,7 +99,7 @@ fn fetchmail_takes_all_and_removes_it() {
             dev.port("pop3"),
             user.address,
             user.password,
-            dev.ca(),
+            dev.ca().display(),
             store.display()
         ),
     );
@@ -136,7 +136,7 @@ fn getmail_takes_each_message_once() {
             dev.port("pop3s"),
             user.address,
             user.password,
-            dev.ca(),
+            dev.ca().display(),
             store.display()
         ),
     );
@@ -149,7 +149,9 @@ fn getmail_takes_each_message_once() {
     dev.restart();
     let user = dev.user(1);
     fill(&dev, user, 14, 5);
-    run(Command::new("sed").args(["-i", &format!("s/^port = .*/port = {}/", dev.port("pop3s"))]).arg(scratch.join("getmailrc")));
+    run(Command::new("sed")
+        .args(["-i", &format!("s/^port = .*/port = {}/", dev.port("pop3s"))])
+        .arg(scratch.join("getmailrc")));
     getmail();
     assert_eq!(fetched(&store).len(), 15);
     assert!(fetched(&store) == unix(&inbox(&dev, user)));
