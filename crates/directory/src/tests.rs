@@ -359,6 +359,23 @@ async fn many_at_once_are_all_kept() {
 }
 
 #[tokio::test]
+async fn many_that_ask_for_what_is_not_there_are_all_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = peopled(&folder.path().join("catalogue.db")).await;
+    let asked = (0..64).map(|n: u32| {
+        let mut raw = running.raw();
+        let address = format!("u{n}@{}.test", if n % 2 == 0 { "x" } else { "y" });
+        tokio::spawn(async move {
+            let resolved = raw.resolve(proto::ResolveRequest { address: address.clone() }).await;
+            (refused(resolved).0, refused(raw.route(proto::RouteRequest { address }).await).0)
+        })
+    });
+    for answer in asked.collect::<Vec<_>>() {
+        assert_eq!(answer.await.unwrap(), (Code::NotFound, Code::NotFound));
+    }
+}
+
+#[tokio::test]
 async fn one_process_at_a_time_and_no_newer_schema() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("catalogue.db");

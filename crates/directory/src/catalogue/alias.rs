@@ -139,7 +139,12 @@ impl Write for MarkBorn {
 impl Catalogue {
     /// The alias of the address; an error says whether its domain is unknown too.
     pub(crate) async fn alias(&self, address: &Address) -> Result<AliasRow, Error> {
-        match by_address(&mut *self.readers.acquire().await?, &address.alias()).await? {
+        // The connection goes back before another is asked for: whoever holds one and waits for a second waits for ever.
+        let row = {
+            let mut reader = self.readers.acquire().await?;
+            by_address(&mut reader, &address.alias()).await?
+        };
+        match row {
             Some(row) => Ok(row),
             None if self.has_domain(address.domain()).await? => Err(Error::UnknownAlias),
             None => Err(Error::UnknownDomain),
