@@ -6,6 +6,8 @@ pub mod dev;
 pub mod dovecot;
 pub mod imap;
 pub mod mirror;
+pub mod peer;
+pub mod postfix;
 pub mod smtp;
 pub mod tls;
 pub mod transcript;

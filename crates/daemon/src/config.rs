@@ -3,10 +3,12 @@
 mod check;
 mod error;
 mod network;
+mod outbound;
 mod pop3;
 
 pub use error::ConfigError;
 pub use network::{DNS_SERVERS_MAX, Dns, DnsServer, Redis};
+pub use outbound::{Outbound, SmartHostTls};
 pub use pop3::Pop3;
 
 use model::limits::MESSAGE_BYTES_MAX;
@@ -47,6 +49,8 @@ pub struct Config {
     pub pop3: Pop3,
     /// `[mx]`
     pub mx: Mx,
+    /// `[outbound]`
+    pub outbound: Outbound,
     /// `[dns]`
     pub dns: Dns,
     /// `[redis]`

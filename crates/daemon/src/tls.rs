@@ -131,7 +131,8 @@ pub fn public_server(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsEr
     Ok(Arc::new(server))
 }
 
-fn public_provider() -> CryptoProvider {
+/// What is offered to the world and taken from it: hybrid key exchange first.
+pub fn public_provider() -> CryptoProvider {
     // The order is named here and not left to a crate's feature: X25519MLKEM768 first, then what older clients have.
     let kx_groups = vec![
         aws_lc_rs::kx_group::X25519MLKEM768,

@@ -37,7 +37,8 @@ impl Resolver {
     /// # Errors
     /// When the section cannot be used; no server is asked yet.
     pub fn new(dns: &Dns, shared: Shared) -> Result<Self, ResolverError> {
-        Ok(Self::with(Some(Upstream::new(dns)?), shared))
+        let upstream = if dns.enabled { Some(Upstream::new(dns)?) } else { None };
+        Ok(Self::with(upstream, shared))
     }
 
     /// One that looks nothing up: every answer is [`LookupError::Off`].

@@ -1,6 +1,6 @@
-//! SHA-256 (FIPS 180-4), for content addressing and checksums; not for passwords.
+//! SHA-256 (FIPS 180-4), for content addressing and checksums, and SHA-512, which TLSA records may name; not for passwords.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{self, Context, SHA256, SHA512};
 
 /// A running SHA-256.
 #[derive(Clone)]
@@ -36,4 +36,21 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
     let mut running = Digest::new();
     running.update(bytes);
     running.finish()
+}
+
+/// The SHA-512 of the bytes.
+pub fn digest512(bytes: &[u8]) -> [u8; 64] {
+    let mut out = [0; 64];
+    out.copy_from_slice(digest::digest(&SHA512, bytes).as_ref());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    /// FIPS 180-4, the example of one block.
+    #[test]
+    fn sha512() {
+        let start: String = super::digest512(b"abc").iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(start, "ddaf35a193617aba");
+    }
 }

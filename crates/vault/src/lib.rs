@@ -17,7 +17,7 @@ mod secret;
 pub mod signing;
 pub mod transit;
 
-pub use digest::{Digest, digest};
+pub use digest::{Digest, digest, digest512};
 pub use error::VaultError;
 pub use keys::{FileKey, MailboxKey};
 pub use locked::memory_is_locked;

@@ -2,6 +2,7 @@
 
 use super::error::Wrong;
 use super::network;
+use super::outbound;
 use super::pop3;
 use super::{Config, Imap, Mx, Node, SHARDS_MAX};
 use model::limits::MESSAGE_BYTES_MAX;
@@ -18,6 +19,7 @@ pub(super) fn values(config: &Config) -> Result<(), Wrong> {
     imap(&config.imap)?;
     pop3::check(&config.pop3)?;
     mx(&config.mx)?;
+    outbound::check(&config.outbound)?;
     network::dns(&config.dns)?;
     network::redis(&config.redis)
 }
@@ -26,7 +28,8 @@ pub(super) fn values(config: &Config) -> Result<(), Wrong> {
 pub(super) fn role(config: &Config, role: Role) -> Result<(), Wrong> {
     match role {
         Role::Pop3 => pop3::needs(&config.pop3),
-        Role::Directory | Role::Submission | Role::Outbound | Role::Admin => Ok(()),
+        Role::Outbound => outbound::needs(&config.outbound),
+        Role::Directory | Role::Submission | Role::Admin => Ok(()),
         Role::Node => reachable(&config.node),
         Role::Imap if config.imap.listen.is_none() && config.imap.listen_tls.is_none() => Err(Wrong {
             key: "imap.listen",
@@ -128,7 +131,7 @@ pub(super) fn within<T: Copy + PartialOrd + Display>(
     Err(Wrong { key, problem, remedy: "choose a number in that range" })
 }
 
-fn endpoint(key: &'static str, text: &str) -> Result<(), Wrong> {
+pub(super) fn endpoint(key: &'static str, text: &str) -> Result<(), Wrong> {
     let host_and_port = text.rsplit_once(':').filter(|(host, port)| {
         let bracketed = host.starts_with('[') && host.ends_with(']');
         !host.is_empty()

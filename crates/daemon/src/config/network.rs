@@ -12,6 +12,8 @@ pub const DNS_SERVERS_MAX: usize = 16;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dns {
+    /// Whether names are looked up at all.
+    pub enabled: bool,
     /// See [`DnsServer::parse`]; empty: what the system asks.
     pub servers: Vec<String>,
     /// Whether answers are validated.
@@ -24,7 +26,7 @@ pub struct Dns {
 
 impl Default for Dns {
     fn default() -> Self {
-        Self { servers: Vec::new(), dnssec: true, trust_anchor: PathBuf::new(), ca: PathBuf::new() }
+        Self { enabled: true, servers: Vec::new(), dnssec: true, trust_anchor: PathBuf::new(), ca: PathBuf::new() }
     }
 }
 

@@ -1,0 +1,279 @@
+//! One attempt to deliver a message to one destination: over a connection that waits, or over a new one to the first host
+//! that will have us (RFC 5321 §5.1).
+
+use crate::connection::{Connection, Login, Opening, Security, open};
+use crate::fault::{Fault, Stage};
+use crate::guard::Guard;
+use crate::letter::{Letter, Recipient};
+use crate::metrics;
+use crate::outcome::{Outcome, Status, Verdict};
+use crate::patience::Patience;
+use crate::pool::Pool;
+use crate::route::{Endpoint, Route, Routes};
+use crate::text::Source;
+use crate::tls::{Demand, Tls};
+use crate::tls_policy::{DomainPolicy, Judged, TlsPolicies};
+use crate::transaction::{Sent, send};
+use daemon::config::SmartHostTls;
+use dns::{Name, Resolver};
+use std::net::{IpAddr, SocketAddr};
+
+/// Everything that attempts share.
+pub struct Sender {
+    /// Our name.
+    pub hello: String,
+    /// Names.
+    pub resolver: Resolver,
+    /// Where mail goes.
+    pub routes: Routes,
+    /// What TLS it needs.
+    pub policies: TlsPolicies,
+    /// How TLS is done.
+    pub tls: Tls,
+    /// Which addresses may be connected to.
+    pub guard: Guard,
+    /// The port of other servers.
+    pub port: u16,
+    /// TLS with the smart host.
+    pub smart_tls: SmartHostTls,
+    /// Who we are to it.
+    pub login: Option<Login>,
+    /// How long to wait.
+    pub patience: Patience,
+    /// Connections that wait.
+    pub(crate) pool: Pool,
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub struct Attempted {
+    /// One for each recipient, in order.
+    pub outcomes: Vec<Outcome>,
+    /// Nobody at the destination could be spoken to: others need not try now.
+    pub unreachable: bool,
+}
+
+/// One message to one destination.
+pub struct Errand<'a> {
+    /// The destination as the queue names it.
+    pub destination: &'a str,
+    /// The message.
+    pub letter: &'a Letter,
+    /// Its recipients there.
+    pub recipients: &'a [Recipient],
+    /// Its text.
+    pub text: &'a dyn Source,
+}
+
+/// A host to try, with what is asked of it.
+struct Target {
+    host: String,
+    addresses: Vec<SocketAddr>,
+    judged: Judged,
+    implicit_tls: bool,
+    signs_in: bool,
+    /// That a server calls itself by our name is no loop.
+    may_be_us: bool,
+}
+
+impl Sender {
+    /// Tries once.
+    pub async fn attempt(&self, errand: &Errand<'_>) -> Attempted {
+        let needed = if errand.letter.require_tls { Security::Verified } else { Security::Clear };
+        while let Some(connection) = self.pool.take(errand.destination, needed) {
+            if let Some(attempted) = self.over(errand, connection).await {
+                return attempted;
+            }
+        }
+        let route = match self.routes.find(errand.destination).await {
+            Ok(route) => route,
+            Err(outcome) => return all(errand, &outcome, false),
+        };
+        self.over_route(errand, &route).await
+    }
+
+    /// Over a connection that waited; `None` when it was gone, which says nothing about the server.
+    async fn over(&self, errand: &Errand<'_>, connection: Connection) -> Option<Attempted> {
+        metrics::reused();
+        let remote = connection.remote().to_owned();
+        let sent = self.send(errand, connection).await;
+        let gone = sent.fault.as_ref().is_some_and(|fault| matches!(fault.stage(), Stage::Reset | Stage::Mail));
+        let undecided = sent.outcomes.iter().all(Option::is_none);
+        if gone && undecided { None } else { Some(settle(sent, &remote)) }
+    }
+
+    async fn over_route(&self, errand: &Errand<'_>, route: &Route) -> Attempted {
+        let policy = match route {
+            Route::Exchangers { domain, secure, .. } => self.policies.of_domain(domain, *secure).await,
+            Route::Local(_) | Route::Smart(_) | Route::Literal(_) => DomainPolicy::none(),
+        };
+        let mut last = Outcome::deferred(Status::new(4, 4, 4), "no host of the destination can be tried", "");
+        let mut all_refuse = true;
+        for at in 0..hosts(route) {
+            let target = match self.target(route, at, &policy).await {
+                Ok(target) => target,
+                Err(outcome) => {
+                    all_refuse &= outcome.verdict == Verdict::Failed;
+                    last = outcome;
+                    continue;
+                }
+            };
+            for address in &target.addresses {
+                match self.open(&target, *address, errand.letter.require_tls, &policy).await {
+                    Ok(connection) => return self.over_new(errand, connection).await,
+                    Err(fault) => {
+                        last = fault.outcome(&format!("{} [{}]", target.host, address.ip()));
+                        all_refuse &= last.verdict == Verdict::Failed;
+                    }
+                }
+            }
+        }
+        // One host that may do better later is reason enough to come back.
+        if !all_refuse && last.verdict == Verdict::Failed {
+            last = Outcome { verdict: Verdict::Deferred, status: Status { class: 4, ..last.status }, ..last };
+        }
+        all(errand, &last, last.verdict == Verdict::Deferred)
+    }
+
+    async fn over_new(&self, errand: &Errand<'_>, connection: Connection) -> Attempted {
+        let remote = connection.remote().to_owned();
+        let sent = self.send(errand, connection).await;
+        settle(sent, &remote)
+    }
+
+    /// Sends, and keeps the connection for the next message where it can go on.
+    async fn send(&self, errand: &Errand<'_>, mut connection: Connection) -> Sent {
+        let sent = Box::pin(send(&mut connection, errand.letter, errand.recipients, errand.text)).await;
+        if let Some(fault) = &sent.fault {
+            metrics::broken(fault);
+        } else if let Some(done) = self.pool.put(errand.destination, connection) {
+            tokio::spawn(done.quit());
+        }
+        sent
+    }
+
+    /// Opens a connection as the policy asks; where nothing is asked and TLS fails, once more without.
+    async fn open(
+        &self,
+        target: &Target,
+        address: SocketAddr,
+        require_tls: bool,
+        policy: &DomainPolicy,
+    ) -> Result<Connection, Fault> {
+        let demand = match &target.judged.demand {
+            // RFC 8689 §4.2.1: whoever is not verified by DANE or MTA-STS must not have the message.
+            demand if require_tls && !demand.is_verified() => return Err(Fault::NoTls),
+            demand => demand,
+        };
+        let mut opening = Opening {
+            hello: &self.hello,
+            host: &target.host,
+            address,
+            demand,
+            implicit_tls: target.implicit_tls,
+            login: self.login.as_ref().filter(|_| target.signs_in),
+            tls: &self.tls,
+            patience: self.patience,
+        };
+        let mut opened = Box::pin(open(&opening)).await;
+        self.policies.note(policy, &target.judged, &target.host, address.ip(), opened.as_ref());
+        if matches!(&opened, Err(Fault::Handshake(_))) && !demand.is_strict() && !target.implicit_tls {
+            opening.demand = &Demand::Never;
+            opened = Box::pin(open(&opening)).await;
+        }
+        let connection = opened?;
+        if !target.may_be_us && connection.greeted_as().eq_ignore_ascii_case(&self.hello) {
+            connection.quit().await;
+            return Err(Fault::Loop);
+        }
+        metrics::opened(connection.security());
+        Ok(connection)
+    }
+
+    /// One host of a route with its addresses and what TLS it must have.
+    async fn target(&self, route: &Route, at: usize, policy: &DomainPolicy) -> Result<Target, Outcome> {
+        match route {
+            Route::Local(hosts) => match hosts.get(at) {
+                Some(endpoint) => self.own(endpoint, Demand::Opportunistic).await,
+                None => Err(Outcome::deferred(Status::new(4, 4, 4), "no such host", "")),
+            },
+            Route::Smart(endpoint) => {
+                let demand = match self.smart_tls {
+                    SmartHostTls::Required | SmartHostTls::Implicit => Demand::Authority,
+                    SmartHostTls::Opportunistic => Demand::Opportunistic,
+                };
+                let implicit_tls = self.smart_tls == SmartHostTls::Implicit;
+                Ok(Target { implicit_tls, signs_in: true, ..self.own(endpoint, demand).await? })
+            }
+            Route::Literal(address) => {
+                let judged = Judged::plain(Demand::Opportunistic);
+                Ok(self.stranger(address.to_string(), &[*address], judged))
+            }
+            Route::Exchangers { domain, hosts, .. } => match hosts.get(at) {
+                Some(host) => self.exchanger(domain, host, policy).await,
+                None => Err(Outcome::deferred(Status::new(4, 4, 4), "no such host", "")),
+            },
+        }
+    }
+
+    /// A host of our own configuration: the system may know its name, and its address is nobody's business.
+    async fn own(&self, endpoint: &Endpoint, demand: Demand) -> Result<Target, Outcome> {
+        let found = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await;
+        let found =
+            found.map_err(|error| Outcome::deferred(Status::new(4, 4, 3), &error.to_string(), &endpoint.host))?;
+        Ok(Target {
+            host: endpoint.host.clone(),
+            addresses: found.collect(),
+            judged: Judged::plain(demand),
+            implicit_tls: false,
+            signs_in: false,
+            may_be_us: true,
+        })
+    }
+
+    async fn exchanger(&self, domain: &Name, host: &Name, policy: &DomainPolicy) -> Result<Target, Outcome> {
+        let addresses = self.resolver.addresses(host).await;
+        let addresses = addresses.map_err(|error| {
+            let text = format!("addresses of {host}: {error}");
+            if error.is_absent() {
+                Outcome::failed(Status::new(5, 4, 4), &text, "")
+            } else {
+                Outcome::deferred(Status::new(4, 4, 3), &text, "")
+            }
+        })?;
+        let judged = self.policies.of_host(policy, domain, host, addresses.secure).await?;
+        let target = self.stranger(host.to_string(), &addresses.records, judged);
+        if target.addresses.is_empty() {
+            return Err(Fault::Forbidden.outcome(host.as_str()));
+        }
+        Ok(target)
+    }
+
+    fn stranger(&self, host: String, addresses: &[IpAddr], judged: Judged) -> Target {
+        let addresses = self.guard.order(addresses).into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect();
+        Target { host, addresses, judged, implicit_tls: false, signs_in: false, may_be_us: false }
+    }
+}
+
+fn hosts(route: &Route) -> usize {
+    match route {
+        Route::Local(hosts) => hosts.len(),
+        Route::Exchangers { hosts, .. } => hosts.len(),
+        Route::Smart(_) | Route::Literal(_) => 1,
+    }
+}
+
+fn all(errand: &Errand<'_>, outcome: &Outcome, unreachable: bool) -> Attempted {
+    Attempted { outcomes: vec![outcome.clone(); errand.recipients.len()], unreachable }
+}
+
+/// Recipients that were not decided have what the fault means.
+fn settle(sent: Sent, remote: &str) -> Attempted {
+    let rest = match &sent.fault {
+        Some(fault) => fault.outcome(remote),
+        // Nothing is left undecided without a fault.
+        None => Outcome::deferred(Status::new(4, 3, 0), "not decided", remote),
+    };
+    let outcomes = sent.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| rest.clone())).collect();
+    Attempted { outcomes, unreachable: false }
+}

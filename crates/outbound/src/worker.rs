@@ -1,0 +1,324 @@
+//! The worker: takes what is due from every node, has it delivered, and says what became of it. Everything that must outlive
+//! it is on the nodes: what it has not settled is due again when its lease ends.
+
+use crate::attempt::{self, Attempted, Sender};
+use crate::destinations::{Destinations, Place};
+use crate::dsn::{HEADER_BYTES_MAX, Original};
+use crate::entry::{Entry, Told};
+use crate::leases::{Held, LEASE_SECONDS, Leases};
+use crate::metrics;
+use crate::outcome::Verdict;
+use crate::schedule::Schedule;
+use crate::sign::Signers;
+use crate::text::{Pieces, Source};
+use crate::webhook::{self, Caller, DESTINATION_PREFIX};
+use daemon::clock::Clock;
+use daemon::limits::{Limit, Permit};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
+use node_client::queue::{Queue, QueueError, Queues};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::queue::{LeaseRequest, LeasedEntry, Notice, SettleRequest};
+
+/// Entries that a node hands out at once.
+pub const LEASED_AT_ONCE_MAX: usize = 32;
+/// Of these, for one destination.
+pub const LEASED_PER_DESTINATION_MAX: u32 = 10;
+/// Milliseconds that a node waits for something to be due before it says that nothing is.
+pub const LEASE_WAIT_MS: u32 = 20_000;
+/// Milliseconds until a node is asked again while destinations are full, unless a place is free before.
+pub const FULL_PAUSE_MS: u64 = 250;
+/// Milliseconds until a node that did not answer is asked again.
+pub const NODE_PAUSE_MS: u64 = 1_000;
+/// Seconds between two looks at which nodes there are.
+pub const NODES_SECONDS: u64 = 10;
+/// Seconds between two looks at connections that nobody uses.
+pub const IDLE_LOOK_SECONDS: u64 = 1;
+
+/// Who we are in notices, and what time it is.
+pub struct Us {
+    /// Our name.
+    pub host: String,
+    /// Our address.
+    pub from: String,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What a worker is made of.
+pub struct Worker {
+    /// Its name in the operator's list.
+    pub name: String,
+    /// Who we are.
+    pub us: Us,
+    /// The queues.
+    pub queues: Queues,
+    /// Delivery by SMTP.
+    pub sender: Sender,
+    /// Delivery to programs.
+    pub caller: Caller,
+    /// What signs notices.
+    pub signers: Signers,
+    /// How long messages are tried.
+    pub schedule: Schedule,
+    /// Entries under way.
+    pub places: Limit,
+    /// What goes where.
+    pub destinations: Arc<Destinations>,
+    /// What is leased.
+    pub leases: Arc<Leases>,
+}
+
+impl Worker {
+    /// Works until `stop`, then ends what is under way.
+    pub async fn run(self: Arc<Self>, stop: &CancellationToken) {
+        let tasks = TaskTracker::new();
+        let aside = async {
+            tokio::join!(self.leases.renew(), self.close_idle());
+        };
+        let work = async {
+            let mut nodes: HashMap<String, ()> = HashMap::new();
+            while !stop.is_cancelled() {
+                match self.queues.all().await {
+                    Ok(queues) => {
+                        for queue in
+                            queues.into_iter().filter(|queue| nodes.insert(queue.node().to_owned(), ()).is_none())
+                        {
+                            tasks.spawn(Arc::clone(&self).empty(queue, stop.clone(), tasks.clone()));
+                        }
+                    }
+                    Err(error) => tracing::warn!(%error, "the nodes are not known"),
+                }
+                let _ = tokio::time::timeout(Duration::from_secs(NODES_SECONDS), stop.cancelled()).await;
+            }
+            tasks.close();
+            tasks.wait().await;
+        };
+        tokio::select! {
+            () = work => {}
+            () = aside => {}
+        }
+        for connection in self.sender.pool.take_all() {
+            connection.quit().await;
+        }
+    }
+
+    async fn close_idle(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(IDLE_LOOK_SECONDS)).await;
+            for connection in self.sender.pool.take_idle() {
+                tokio::spawn(connection.quit());
+            }
+        }
+    }
+
+    /// Takes what is due from one node, for as long as there is room for it.
+    async fn empty(self: Arc<Self>, mut queue: Queue, stop: CancellationToken, tasks: TaskTracker) {
+        while !stop.is_cancelled() {
+            // Waits until there is room, and leaves it for what the node hands out.
+            drop(self.places.take().await);
+            let since = Instant::now();
+            let full = self.destinations.saturated();
+            let asked = tokio::select! {
+                asked = queue.lease(self.question(full.clone())) => asked,
+                () = stop.cancelled() => return,
+            };
+            match asked {
+                Ok(reply) if reply.entries.is_empty() && !full.is_empty() => {
+                    let _ = tokio::time::timeout(Duration::from_millis(FULL_PAUSE_MS), self.destinations.freed()).await;
+                }
+                Ok(reply) => {
+                    for leased in reply.entries {
+                        self.begin(&queue, leased, since, &tasks).await;
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(node = queue.node(), %error, "a node hands out nothing");
+                    let _ = tokio::time::timeout(Duration::from_millis(NODE_PAUSE_MS), stop.cancelled()).await;
+                    // It may be elsewhere by now.
+                    if let Ok(found) = self.queues.of_node(queue.node()).await {
+                        queue = found;
+                    }
+                }
+            }
+        }
+    }
+
+    fn question(&self, not_destinations: Vec<String>) -> LeaseRequest {
+        LeaseRequest {
+            worker: self.name.clone(),
+            entries_max: self.places.left().clamp(1, LEASED_AT_ONCE_MAX) as u32,
+            seconds: LEASE_SECONDS,
+            wait_ms: if not_destinations.is_empty() { LEASE_WAIT_MS } else { 0 },
+            not_destinations,
+            per_destination_max: LEASED_PER_DESTINATION_MAX,
+        }
+    }
+
+    async fn begin(self: &Arc<Self>, queue: &Queue, leased: LeasedEntry, since: Instant, tasks: &TaskTracker) {
+        let place = self.destinations.begin(&leased.destination);
+        let held = self.leases.hold(queue, &leased, since);
+        let permit = self.places.take().await;
+        let (worker, queue) = (Arc::clone(self), queue.clone());
+        tasks.spawn(async move { Box::pin(worker.work(&queue, &leased, (held, place, permit))).await });
+    }
+
+    async fn work(&self, queue: &Queue, leased: &LeasedEntry, holds: (Held, Place, Permit)) {
+        let (held, place, _permit) = holds;
+        let Some(entry) = Entry::of(leased) else {
+            tracing::error!(node = queue.node(), entry = leased.entry, "a queue handed out what makes no sense");
+            // Its lease would be renewed for nothing; it comes again when it ends.
+            return;
+        };
+        let text = NodeText { queue: queue.clone(), leased: leased.clone() };
+        let gauge = metrics::under_way();
+        let attempted = tokio::select! {
+            biased;
+            () = held.lost() => None,
+            attempted = self.deliver(queue, leased, &entry, &text) => Some(attempted),
+        };
+        drop(gauge);
+        let Some(attempted) = attempted else {
+            tracing::warn!(node = queue.node(), entry = leased.entry, "a lease was lost in mid-delivery");
+            return;
+        };
+        self.judge(queue, leased, &place, &attempted).await;
+        let request = self.settlement(leased, &entry, attempted, &text).await;
+        settle(queue, request, &held).await;
+    }
+
+    async fn deliver(&self, queue: &Queue, leased: &LeasedEntry, entry: &Entry, text: &NodeText) -> Attempted {
+        let (destination, letter, recipients) = (leased.destination.as_str(), &entry.letter, &entry.recipients);
+        if !destination.starts_with(DESTINATION_PREFIX) {
+            let errand = attempt::Errand { destination, letter, recipients, text };
+            return Box::pin(self.sender.attempt(&errand)).await;
+        }
+        let mut outcomes = Vec::with_capacity(recipients.len());
+        for recipient in recipients {
+            let delivery = format!("{}-{}-{}", queue.node(), leased.entry, recipient.address);
+            let errand = webhook::Errand { letter, recipient, text, delivery: &delivery };
+            outcomes.push(Box::pin(self.caller.call(&errand)).await);
+        }
+        Attempted { outcomes, unreachable: false }
+    }
+
+    /// What an attempt says of its destination.
+    async fn judge(&self, queue: &Queue, leased: &LeasedEntry, place: &Place, attempted: &Attempted) {
+        for outcome in &attempted.outcomes {
+            metrics::decided(&leased.destination, outcome.verdict);
+        }
+        if attempted.outcomes.iter().any(|outcome| matches!(outcome.verdict, Verdict::Delivered { .. })) {
+            metrics::delay(self.us.clock.now().as_millisecond() - leased.arrived_ms);
+        }
+        if !attempted.unreachable {
+            place.answered();
+            return;
+        }
+        let until = place.silent(self.us.clock.now()).as_millisecond();
+        let status = attempted.outcomes.first().map(|outcome| format!("{} {}", outcome.status, outcome.text));
+        if let Err(error) = queue.pause(&leased.destination, until, &status.unwrap_or_default()).await {
+            tracing::warn!(node = queue.node(), %error, "a destination could not be paused");
+        }
+    }
+
+    async fn settlement(
+        &self,
+        leased: &LeasedEntry,
+        entry: &Entry,
+        attempted: Attempted,
+        text: &NodeText,
+    ) -> SettleRequest {
+        let settled = entry.settle(attempted.outcomes, self.schedule, self.us.clock.now());
+        let mut notices = Vec::with_capacity(settled.notices.len());
+        for told in &settled.notices {
+            notices.extend(self.notice(entry, told, text).await);
+            metrics::told(told.action);
+        }
+        SettleRequest { entry: leased.entry, lease: leased.lease, settlements: settled.settlements, notices }
+    }
+
+    async fn notice(&self, entry: &Entry, told: &Told, text: &NodeText) -> Option<Notice> {
+        let original = text.original(entry.returns_whole(told.action)).await;
+        let (from, at) = (self.us.from.clone(), self.us.clock.now());
+        let sign = |message: Vec<u8>| async move { self.signers.sign(&from, &message, at).await };
+        told.write(&entry.letter, &original, &self.us, sign).await
+    }
+}
+
+/// Says what became of an entry until the node has heard it, or the entry may be somebody else's.
+async fn settle(queue: &Queue, request: SettleRequest, held: &Held) {
+    let entry = request.entry;
+    let trying = async {
+        loop {
+            match queue.settle(request.clone()).await {
+                Ok(()) => return,
+                Err(error @ (QueueError::Lost(_) | QueueError::Refused(_))) => {
+                    tracing::warn!(node = queue.node(), entry, %error, "what became of an entry was not taken");
+                    return;
+                }
+                Err(QueueError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(NODE_PAUSE_MS)).await,
+            }
+        }
+    };
+    tokio::select! {
+        () = trying => {}
+        () = held.lost() => tracing::warn!(node = queue.node(), entry, "a lease ended before its entry was settled"),
+    }
+}
+
+/// A leased entry's text, from its node.
+struct NodeText {
+    queue: Queue,
+    leased: LeasedEntry,
+}
+
+impl Source for NodeText {
+    fn open(&self) -> BoxFuture<'static, Result<Pieces, String>> {
+        let (queue, leased) = (self.queue.clone(), self.leased.clone());
+        async move {
+            let body = queue.read(&leased).await.map_err(|error| error.to_string())?;
+            let pieces = stream::unfold(Some(body), |body| async {
+                let mut body = body?;
+                match body.next().await {
+                    Ok(Some(piece)) => Some((Ok(piece), Some(body))),
+                    Ok(None) => None,
+                    Err(error) => Some((Err(error.to_string()), None)),
+                }
+            });
+            Ok(pieces.boxed())
+        }
+        .boxed()
+    }
+}
+
+impl NodeText {
+    /// What comes back with a notice: the whole message, or its header as far as it can be read.
+    async fn original(&self, whole: bool) -> Original {
+        let mut text = Vec::new();
+        if let Ok(mut pieces) = self.open().await {
+            while let Some(Ok(piece)) = pieces.next().await {
+                text.extend_from_slice(&piece);
+                if !whole && (header_end(&text).is_some() || text.len() > HEADER_BYTES_MAX) {
+                    break;
+                }
+            }
+        }
+        if !whole {
+            let most = header_end(&text).unwrap_or(text.len()).min(HEADER_BYTES_MAX);
+            let lines = text.get(..most).unwrap_or_default();
+            let end = lines.windows(2).rposition(|pair| pair == b"\r\n").map_or(0, |at| at + 2);
+            text.truncate(end);
+        }
+        Original { text, whole }
+    }
+}
+
+/// Where the header ends, its last line's end included.
+fn header_end(text: &[u8]) -> Option<usize> {
+    text.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 2)
+}

@@ -1,0 +1,7 @@
+//! The client's side against real servers and against servers that misbehave.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod misbehaving;
+mod postfix;
+mod support;
