@@ -97,6 +97,18 @@ pub enum Error {
     /// The delivery is not in the waiting-mail file, or not in the state that the call needs.
     #[error("the waiting-mail file has no such delivery in that state")]
     NoSuchDelivery,
+    /// A message for the queue goes to nobody.
+    #[error("the message has no recipients")]
+    NoRecipients,
+    /// The queue has no such entry.
+    #[error("the queue has no such entry")]
+    NoSuchEntry,
+    /// A lease ended and another has the recipients, or they were decided or dropped.
+    #[error("the lease is gone")]
+    NoSuchLease,
+    /// A settlement names a recipient that is not under its lease.
+    #[error("a settlement names a recipient that is not under the lease")]
+    NotLeased,
     /// The waiting-mail file is to be deleted and still holds mail.
     #[error("the waiting-mail file still holds mail: it is deleted only when all of it was drained")]
     StillWaiting,

@@ -21,6 +21,7 @@ mod hierarchy;
 mod index;
 pub mod ingest;
 mod keywords;
+pub mod queue;
 mod quota;
 mod reader;
 mod row;

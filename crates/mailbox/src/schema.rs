@@ -31,6 +31,14 @@ pub(crate) static WAITING: Schema = Schema {
     expected: &WAITING_OBJECTS,
 };
 
+static QUEUE_OBJECTS: OnceLock<Objects> = OnceLock::new();
+/// The queue file; its mark is `Brvq`.
+pub(crate) static QUEUE: Schema = Schema {
+    application_id: 0x4272_7671,
+    files: &[include_str!("../schema/queue-0001.sql")],
+    expected: &QUEUE_OBJECTS,
+};
+
 impl Schema {
     /// The newest schema's number.
     pub(crate) fn known(&self) -> u32 {

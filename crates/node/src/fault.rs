@@ -160,6 +160,10 @@ impl From<mailbox::Error> for Fault {
             | Error::NoCipher(_)
             | Error::EngineTooOld(_)
             | Error::NoSuchDelivery
+            | Error::NoRecipients
+            | Error::NoSuchEntry
+            | Error::NoSuchLease
+            | Error::NotLeased
             | Error::StillWaiting
             | Error::Vault(_)
             | Error::Io { .. }
