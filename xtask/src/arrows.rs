@@ -20,12 +20,27 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sign-in", &["model", "vault", "wire", "directory", "node-client"]),
     ("imap", &["model", "vault", "message", "wire", "daemon", "directory", "node-client", "sign-in"]),
     ("pop3", &["model", "wire", "daemon", "directory", "node-client", "sign-in"]),
+    (
+        "submission",
+        &[
+            "model",
+            "vault",
+            "message",
+            "smtp",
+            "wire",
+            "daemon",
+            "directory",
+            "node-client",
+            "sign-in",
+            "authentication",
+        ],
+    ),
     ("mx", &["model", "vault", "message", "smtp", "wire", "daemon", "directory", "node-client"]),
     (
         "outbound",
         &["model", "vault", "message", "smtp", "wire", "daemon", "directory", "node-client", "dns", "authentication"],
     ),
-    ("brevdue", &["model", "vault", "mailbox", "wire", "daemon", "directory", "dns", "node", "node-client", "imap", "pop3", "mx"]),
+    ("brevdue", &["model", "vault", "mailbox", "wire", "daemon", "directory", "dns", "node", "node-client", "imap", "pop3", "submission", "mx", "outbound"]),
 ];
 
 /// Crates that one crate alone may use, and that crate's name.

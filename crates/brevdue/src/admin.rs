@@ -5,6 +5,8 @@
 
 pub mod alias;
 pub mod domain;
+pub mod srs;
+pub mod webhook;
 
 use crate::cli::Cli;
 use crate::dev::folder::{Folder, Holder};
@@ -24,6 +26,8 @@ pub struct Admin {
     pub directory: DirectoryClient,
     /// Whether passwords of any length are taken: a `dev` is for trying out.
     pub any_password: bool,
+    /// The configuration that led to it.
+    pub config: Config,
 }
 
 /// The operator's configuration file, when none is named.
@@ -46,7 +50,8 @@ pub fn run(cli: &Cli, work: impl AsyncFnOnce(&Admin) -> Result<(), Failure>) -> 
             Place::Data(data) => with_data(&data, work).await,
             Place::Config(file) => {
                 let config = Config::load_for(&file, Role::Admin)?;
-                let admin = Admin { directory: connect(&config, &config.directory.address)?, any_password: false };
+                let directory = connect(&config, &config.directory.address)?;
+                let admin = Admin { directory, any_password: false, config };
                 work(&admin).await
             }
         }
@@ -73,18 +78,19 @@ async fn with_data(data: &Path, work: impl AsyncFnOnce(&Admin) -> Result<(), Fai
     let config = Config::load_for(&folder.config("admin"), Role::Admin)?;
     match holder {
         Holder::Dev => {
-            let admin = Admin { directory: connect(&config, &config.directory.address)?, any_password: true };
+            let directory = connect(&config, &config.directory.address)?;
+            let admin = Admin { directory, any_password: true, config };
             work(&admin).await
         }
         // The lock is held to the end of the command: a `dev` that starts meanwhile waits for it.
-        Holder::Us(_lock) => in_process(&folder, &config, work).await,
+        Holder::Us(_lock) => in_process(&folder, config, work).await,
     }
 }
 
 /// The directory's service in this process, for one command.
 async fn in_process(
     folder: &Folder,
-    config: &Config,
+    config: Config,
     work: impl AsyncFnOnce(&Admin) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let catalogue = Arc::new(Catalogue::open(&folder.catalogue(), &folder.directory_key()).await?);
@@ -93,7 +99,7 @@ async fn in_process(
     let address = listener.local_addr()?.to_string();
     let stop = CancellationToken::new();
     let served = tokio::spawn(directory::server::serve(catalogue, listener, tls.server, stop.clone()));
-    let admin = Admin { directory: connect(config, &address)?, any_password: true };
+    let admin = Admin { directory: connect(&config, &address)?, any_password: true, config };
     let done = work(&admin).await;
     drop(admin);
     stop.cancel();

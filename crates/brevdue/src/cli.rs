@@ -1,5 +1,11 @@
 //! The command line: commands, arguments and their help. What they do is in the other modules.
 
+mod mail;
+
+pub use mail::{
+    Algorithms, DkimCommand, DnsArgs, Mode, PatternCommand, Payload, SrsCommand, Targets, WebhookCommand, Without,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::Role;
 use std::path::PathBuf;
@@ -36,8 +42,12 @@ pub enum Command {
     Imap(RoleArgs),
     /// Run a POP3 front-end.
     Pop3(RoleArgs),
+    /// Run a submission front-end: SMTP from the people whose mail it is.
+    Submission(RoleArgs),
     /// Run an MX: SMTP from the internet.
     Mx(RoleArgs),
+    /// Run a worker of the queues: delivery to other hosts and programs.
+    Outbound(RoleArgs),
     /// Check a configuration file, or print the reference.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -47,9 +57,17 @@ pub enum Command {
     /// Domains that mail is taken for.
     #[command(subcommand)]
     Domain(DomainCommand),
-    /// Aliases and their credentials.
+    /// Aliases: their credentials, and where their mail goes.
     #[command(subcommand)]
     Alias(AliasCommand),
+    /// Programs that are called with mail.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
+    /// Rewritten senders of forwarded mail.
+    #[command(subcommand)]
+    Srs(SrsCommand),
+    /// Print every record that a domain needs in DNS, or compare them with what is there.
+    Dns(DnsArgs),
 }
 
 /// Arguments of a role.
@@ -81,12 +99,15 @@ pub struct DevArgs {
     /// IMAP front-ends.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub imap: u16,
+    /// Settings to put over those that dev writes into the configuration of its processes; how tests have servers of their own.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub settings: Option<PathBuf>,
 }
 
 /// Which ports `dev` listens on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Ports {
-    /// IMAP 1143, IMAPS 1993, POP3 1110, POP3S 1995, MX 1025, metrics 1090.
+    /// IMAP 1143, IMAPS 1993, POP3 1110, POP3S 1995, MX 1025, submission 1587, submissions 1465, metrics 1090.
     Default,
     /// Whatever is free.
     Auto,
@@ -138,15 +159,43 @@ pub enum DomainCommand {
     },
     /// List the domains.
     List,
+    /// Show a domain with all its settings.
+    Show {
+        /// The domain.
+        name: String,
+    },
+    /// Change a setting of a domain.
+    Set {
+        /// The domain.
+        name: String,
+        /// The setting; `domain show` lists them.
+        setting: String,
+        /// What it is to be. For a list also +entry and -entry, which add and take away.
+        #[arg(allow_hyphen_values = true, required_unless_present = "default")]
+        value: Option<String>,
+        /// Back to the default.
+        #[arg(long, conflicts_with = "value")]
+        default: bool,
+    },
+    /// DKIM keys.
+    #[command(subcommand)]
+    Dkim(DkimCommand),
 }
 
 /// `alias …`
 #[derive(Debug, Subcommand)]
 pub enum AliasCommand {
-    /// Make an alias. Prints its password, if it was generated, and its recovery key; neither can be had again.
+    /// Make an alias with a mailbox. Prints its password, if it was generated, and its recovery key; neither can be had
+    /// again. With --forward or --webhook it has no mailbox but with --store too; `*@domain` is whatever else comes.
     Add {
         /// The address; its domain must be there.
         address: String,
+        /// Where its mail goes.
+        #[command(flatten)]
+        targets: Targets,
+        /// A mailbox too.
+        #[arg(long)]
+        store: bool,
         /// The account it belongs to; without one it gets its own.
         #[arg(long, value_name = "ID")]
         account: Option<String>,
@@ -160,6 +209,55 @@ pub enum AliasCommand {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Show or change where an address's mail goes.
+    Route {
+        /// The address, or `*@domain`.
+        address: String,
+        /// Where it goes too.
+        #[command(flatten)]
+        targets: Targets,
+        /// Where it goes no more.
+        #[command(flatten)]
+        without: Without,
+        /// Into its mailbox too.
+        #[arg(long, conflicts_with = "no_store")]
+        store: bool,
+        /// Into its mailbox no more; what is there stays.
+        #[arg(long)]
+        no_store: bool,
+    },
+    /// Take no mail for an address. Its owner still signs in.
+    Disable {
+        /// The address, or `*@domain`.
+        address: String,
+        /// What is done with mail instead.
+        #[arg(long, value_enum, default_value_t = Mode::Refuse)]
+        mode: Mode,
+        /// What the sender's host is told.
+        #[arg(long)]
+        text: Option<String>,
+    },
+    /// Take mail for an address again.
+    Enable {
+        /// The address, or `*@domain`.
+        address: String,
+    },
+    /// Take away an address that has no mailbox.
+    Remove {
+        /// The address, or `*@domain`.
+        address: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List where mail goes, all or of one domain, where that is not its own mailbox alone.
+    Rules {
+        /// The domain.
+        domain: Option<String>,
+    },
+    /// Addresses by regular expression.
+    #[command(subcommand)]
+    Pattern(PatternCommand),
     /// List the aliases, all or those of one domain.
     List {
         /// The domain.

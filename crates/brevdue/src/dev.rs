@@ -89,7 +89,7 @@ fn forget_last_run(args: &DevArgs, folder: &Folder) -> Result<(), Failure> {
 fn prepare(args: &DevArgs, folder: &Folder) -> Result<Plan, Failure> {
     files::certificates(folder)?;
     let plan = Plan::bind(args)?;
-    files::configuration(folder, &plan)?;
+    files::configuration(folder, &plan, &files::settings(args.settings.as_deref())?)?;
     Ok(plan)
 }
 

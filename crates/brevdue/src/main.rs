@@ -5,6 +5,7 @@ mod ca;
 mod cli;
 mod config;
 mod dev;
+mod dns;
 mod failure;
 mod keys;
 mod output;
@@ -35,10 +36,15 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Node(args) => role::run(Role::Node, args, config),
         Command::Imap(args) => role::run(Role::Imap, args, config),
         Command::Pop3(args) => role::run(Role::Pop3, args, config),
+        Command::Submission(args) => role::run(Role::Submission, args, config),
         Command::Mx(args) => role::run(Role::Mx, args, config),
+        Command::Outbound(args) => role::run(Role::Outbound, args, config),
         Command::Config(command) => config::run(command, config, output),
         Command::Ca(command) => ca::run(command, output),
         Command::Domain(command) => admin::run(cli, async |admin| admin::domain::run(admin, command, output).await),
         Command::Alias(command) => admin::run(cli, async |admin| admin::alias::run(admin, command, output).await),
+        Command::Webhook(command) => admin::run(cli, async |admin| admin::webhook::run(admin, command, output).await),
+        Command::Srs(command) => admin::run(cli, async |admin| admin::srs::run(admin, command, output).await),
+        Command::Dns(args) => admin::run(cli, async |admin| dns::run(admin, args, output).await),
     }
 }

@@ -35,8 +35,10 @@ async fn start(role: Role, config: Config, listeners: Listeners, shutdown: Shutd
         Role::Node => node::run(config, listeners, shutdown).await.map_err(Failure::refused),
         Role::Imap => imap::run(config, listeners, shutdown).await.map_err(Failure::refused),
         Role::Mx => mx::run(config, listeners, shutdown).await.map_err(Failure::refused),
+        Role::Outbound => outbound::run(config, listeners, shutdown).await.map_err(Failure::refused),
         Role::Pop3 => pop3::run(config, listeners, shutdown).await.map_err(Failure::refused),
-        Role::Submission | Role::Outbound | Role::Admin => Err(Failure::Usage(format!("{role} is not a process"))),
+        Role::Submission => submission::run(config, listeners, shutdown).await.map_err(Failure::refused),
+        Role::Admin => Err(Failure::Usage("admin is not a process".to_owned())),
     }
 }
 

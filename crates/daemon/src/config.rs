@@ -2,14 +2,18 @@
 
 mod check;
 mod error;
+mod mail;
 mod network;
 mod outbound;
 mod pop3;
+mod submission;
 
 pub use error::ConfigError;
+pub use mail::Mail;
 pub use network::{DNS_SERVERS_MAX, Dns, DnsServer, Redis};
 pub use outbound::{Outbound, SmartHostTls};
 pub use pop3::Pop3;
+pub use submission::Submission;
 
 use model::limits::MESSAGE_BYTES_MAX;
 use model::{NodeId, Role};
@@ -39,6 +43,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[limits]`
     pub limits: Limits,
+    /// `[mail]`
+    pub mail: Mail,
     /// `[directory]`
     pub directory: Directory,
     /// `[node]`
@@ -47,6 +53,8 @@ pub struct Config {
     pub imap: Imap,
     /// `[pop3]`
     pub pop3: Pop3,
+    /// `[submission]`
+    pub submission: Submission,
     /// `[mx]`
     pub mx: Mx,
     /// `[outbound]`
@@ -215,6 +223,10 @@ pub struct Node {
     pub waiting_bytes_max: u64,
     /// Octets that must stay free on a volume.
     pub disk_free_bytes_min: u64,
+    /// Messages in the queue of one volume.
+    pub queue_messages_max: u64,
+    /// Octets of them.
+    pub queue_bytes_max: u64,
     /// Octets of all messages of one alias; 0 is no limit.
     pub quota_bytes_max: u64,
     /// Messages of one alias; 0 is no limit.
@@ -252,6 +264,8 @@ impl Default for Node {
             sessions_max: 50_000,
             waiting_bytes_max: 1 << 30,
             disk_free_bytes_min: 256 << 20,
+            queue_messages_max: 1_000_000,
+            queue_bytes_max: 64 << 30,
             quota_bytes_max: 0,
             quota_messages_max: 0,
         }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::{ProtocolVersion, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 /// The octets' way.
@@ -25,6 +25,20 @@ impl Stream {
     /// Whether it is encrypted.
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// Version and cipher suite, as they are commonly written (`TLSv1.3`, `TLS_AES_256_GCM_SHA384`).
+    pub fn tls(&self) -> Option<(&'static str, String)> {
+        let Self::Tls(stream) = self else { return None };
+        let (_, connection) = stream.get_ref();
+        let version = match connection.protocol_version()? {
+            ProtocolVersion::TLSv1_3 => "TLSv1.3",
+            ProtocolVersion::TLSv1_2 => "TLSv1.2",
+            // Nothing else is on offer.
+            _ => return None,
+        };
+        let suite = connection.negotiated_cipher_suite()?.suite();
+        Some((version, suite.as_str()?.replacen("TLS13_", "TLS_", 1)))
     }
 
     /// The handshake, within the limit. What is encrypted already stays as it is.

@@ -7,7 +7,8 @@ use model::Role;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PROCESSES: [Role; 5] = [Role::Directory, Role::Node, Role::Imap, Role::Mx, Role::Pop3];
+const PROCESSES: [Role; 7] =
+    [Role::Directory, Role::Node, Role::Imap, Role::Mx, Role::Pop3, Role::Submission, Role::Outbound];
 
 fn deploy(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(path)
@@ -72,7 +73,11 @@ fn every_unit_is_confined_alike() {
         ] {
             assert_eq!(value(&unit, key), wanted, "{role}");
         }
-        let ports = if matches!(role, Role::Imap | Role::Pop3 | Role::Mx) { "CAP_NET_BIND_SERVICE" } else { "" };
+        let ports = if matches!(role, Role::Imap | Role::Pop3 | Role::Submission | Role::Mx) {
+            "CAP_NET_BIND_SERVICE"
+        } else {
+            ""
+        };
         assert_eq!(value(&unit, "CapabilityBoundingSet"), ports, "{role}");
     }
 }
@@ -83,5 +88,5 @@ fn metrics_of_roles_on_one_machine_do_not_collide() {
         .map(|role| Config::load(&deploy(&format!("config/{role}.toml"))).unwrap().metrics.listen.unwrap().port())
         .into();
     ports.dedup();
-    assert_eq!(ports, [1090, 1091, 1092, 1093, 1094]);
+    assert_eq!(ports, [1090, 1091, 1092, 1093, 1094, 1095, 1096]);
 }

@@ -215,7 +215,7 @@ impl Verb {
     pub const fn roles(self) -> &'static [Role] {
         match self {
             // Reading and writing mail needs the owner's key, which only a front-end that signs people in has.
-            Self::Session => &[Role::Imap, Role::Pop3],
+            Self::Session => &[Role::Imap, Role::Pop3, Role::Submission],
             // The way in from the internet delivers, and can do nothing else to a mailbox.
             Self::Deliver | Self::DeliveryStatus => &[Role::Mx],
             Self::Check => &[Role::Admin],
@@ -240,7 +240,7 @@ impl Verb {
             | Self::AddCredential
             | Self::RevokeCredential => &[Role::Admin],
             // Who takes mail asks where it goes; who is asked by the owner, what they may send as.
-            Self::Route => &[Role::Mx, Role::Admin],
+            Self::Route => &[Role::Mx, Role::Submission, Role::Admin],
             Self::MaySend => &[Role::Submission],
             // They sign in a domain's name, so only those see them that must: mail that is sent, reports, and ARC seals.
             Self::SigningKeys => &[Role::Mx, Role::Submission, Role::Outbound],
@@ -301,12 +301,14 @@ mod tests {
                 &[Verb::Session, Verb::Resolve, Verb::Credentials, Verb::Watch, Verb::MarkBorn, Verb::ListNodes]
             }
             Role::Submission => &[
+                Verb::Session,
                 Verb::Enqueue,
                 Verb::EnqueueStatus,
                 Verb::Resolve,
                 Verb::Credentials,
                 Verb::Watch,
                 Verb::ListNodes,
+                Verb::Route,
                 Verb::MaySend,
                 Verb::SigningKeys,
             ],

@@ -1,7 +1,10 @@
 //! `brevdue alias …`: one function per command.
 
+mod pattern;
+mod route;
+
 use super::Admin;
-use crate::cli::AliasCommand;
+use crate::cli::{AliasCommand, Targets};
 use crate::failure::Failure;
 use crate::keys::{self, NewAlias};
 use crate::output::{Output, moment, table};
@@ -11,12 +14,20 @@ use model::{Address, Domain};
 use serde::Serialize;
 use std::path::Path;
 use vault::{Password, credential};
-use wire::directory::{AddAliasRequest, Alias, Credential};
+use wire::directory::{AddAliasRequest, AddRuleRequest, Alias, Credential};
 
 /// Does what was asked.
 pub async fn run(admin: &Admin, command: &AliasCommand, output: Output) -> Result<(), Failure> {
     match command {
-        AliasCommand::Add { address, account, node, name, password_stdin } => {
+        AliasCommand::Add { address, targets, store, account, node, name, password_stdin } => {
+            if address.starts_with("*@") || (targets.are_any() && !store) {
+                let request = AddRuleRequest {
+                    name: Some(route::name(address)?),
+                    account: account.clone().unwrap_or_default(),
+                    ..AddRuleRequest::default()
+                };
+                return route::add(admin, request, targets, output).await;
+            }
             let alias = parse(address)?;
             if alias.subaddress().is_some() {
                 let why = "an alias has no +; mail for it with any + comes to it anyway";
@@ -27,8 +38,19 @@ pub async fn run(admin: &Admin, command: &AliasCommand, output: Output) -> Resul
                 node_id: node.clone().unwrap_or_default(),
                 ..AddAliasRequest::default()
             };
-            add(admin, &alias, wanted, name, *password_stdin, output).await
+            add(admin, &alias, wanted, targets, (name, *password_stdin), output).await
         }
+        AliasCommand::Route { address, targets, without, store, no_store } => {
+            let edit = route::Edit { targets, without, store: *store, no_store: *no_store };
+            route::change(admin, &route::name(address)?, &edit, output).await
+        }
+        AliasCommand::Disable { address, mode, text } => {
+            route::disable(admin, &route::name(address)?, *mode, text.as_deref(), output).await
+        }
+        AliasCommand::Enable { address } => route::enable(admin, &route::name(address)?, output).await,
+        AliasCommand::Remove { address, yes } => route::remove(admin, &route::name(address)?, *yes, output).await,
+        AliasCommand::Rules { domain } => route::list(admin, domain.as_deref(), output).await,
+        AliasCommand::Pattern(command) => pattern::run(admin, command, output).await,
         AliasCommand::List { domain } => list(admin, domain.as_deref(), output).await,
         AliasCommand::Password { address, name, password_stdin, password_file } => {
             let present = password_file.as_deref();
@@ -43,8 +65,8 @@ async fn add(
     admin: &Admin,
     address: &Address,
     wanted: AddAliasRequest,
-    label: &str,
-    from_stdin: bool,
+    targets: &Targets,
+    (label, from_stdin): (&str, bool),
     output: Output,
 ) -> Result<(), Failure> {
     let (password, generated) = new_password(admin, from_stdin)?;
@@ -55,10 +77,17 @@ async fn add(
     })
     .await?;
     let NewAlias { request, recovery } = made;
-    let request = AddAliasRequest { account: wanted.account, node_id: wanted.node_id, ..request };
-    let alias = admin.directory.add_alias(request).await.map_err(|error| why_not_added(address, error))?;
+    let calls = route::Calls::make(admin, targets, &wanted.account).await?;
+    let mut rule = calls.targets(targets);
+    if !rule.is_empty() {
+        rule.push(route::stored());
+    }
+    let request = AddAliasRequest { account: wanted.account, node_id: wanted.node_id, targets: rule, ..request };
+    let made = admin.directory.add_alias(request).await.map_err(|error| why_not_added(address, error));
+    let alias = calls.keep_if(admin, made).await?;
     let added = Added {
         row: AliasRow::from(alias),
+        webhooks: calls.made(),
         password: generated.then(|| password.expose()),
         recovery_key: recovery.expose(),
     };
@@ -69,6 +98,8 @@ async fn add(
 struct Added<'a> {
     #[serde(flatten)]
     row: AliasRow,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    webhooks: Vec<super::webhook::Made>,
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<&'a str>,
     recovery_key: &'a str,
@@ -83,6 +114,7 @@ impl Added<'_> {
         lines.push(format!(
             "{neither} shown again. Keep the recovery key on paper: with every password lost, only it opens the mail."
         ));
+        lines.extend(self.webhooks.iter().flat_map(super::webhook::Made::lines));
         lines
     }
 }

@@ -18,6 +18,10 @@ const CERTIFICATE_DAYS_MAX: u64 = 365;
 const PUBLIC_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// The name of the MX in banners and Received fields.
 const MX_NAME: &str = "mx.brevdue.test";
+/// The name of outbound in EHLO and in notices.
+const OUTBOUND_NAME: &str = "outbound.brevdue.test";
+/// The name of submission.
+const SUBMISSION_NAME: &str = "smtp.brevdue.test";
 
 /// Makes the certificates that are missing or old.
 pub fn certificates(folder: &Folder) -> Result<(), Failure> {
@@ -55,12 +59,16 @@ fn is_good(issued: &Issued) -> bool {
 }
 
 /// Writes the configuration of every process, and that of the command line.
-pub fn configuration(folder: &Folder, plan: &Plan) -> Result<(), Failure> {
+pub fn configuration(folder: &Folder, plan: &Plan, settings: &Table) -> Result<(), Failure> {
     let directory = plan.first(Role::Directory, "directory").to_string();
     for process in &plan.processes {
         let mut file = common(folder, process.role, &directory);
         file.insert("metrics".to_owned(), section([("listen", text(&process.address("metrics")))]));
         own_section(&mut file, folder, process)?;
+        if process.role == Role::Outbound {
+            outbound_section(&mut file, plan);
+        }
+        put_over(&mut file, settings);
         write_whole(&folder.config(&process.name()), &file.to_string())?;
     }
     let mut admin = common(folder, Role::Admin, &directory);
@@ -75,6 +83,8 @@ fn common(folder: &Folder, role: Role, directory: &str) -> Table {
     Table::from_iter([
         ("internal".to_owned(), internal),
         ("directory".to_owned(), section([("address", text(directory))])),
+        // Nothing of a `dev` depends on the outside world, and no mail gets out by mistake.
+        ("dns".to_owned(), section([("enabled", Value::Boolean(false))])),
     ])
 }
 
@@ -127,6 +137,19 @@ fn own_section(file: &mut Table, folder: &Folder, process: &Process) -> Result<(
             .into_iter()
             .chain(public()),
         ),
+        Role::Submission => section(
+            [
+                ("listen", text(&process.address("submission"))),
+                ("listen_tls", text(&process.address("submissions"))),
+                ("hostname", text(SUBMISSION_NAME)),
+                ("plaintext_sign_in", text("loopback")),
+                ("probe_address", text(super::users::PROBE)),
+                ("probe_password_file", path(&folder.probe_password())),
+                ("connections_per_source_max", Value::Integer(0)),
+            ]
+            .into_iter()
+            .chain(public()),
+        ),
         Role::Mx => section(
             [
                 ("listen", text(&process.address("mx"))),
@@ -136,10 +159,39 @@ fn own_section(file: &mut Table, folder: &Folder, process: &Process) -> Result<(
             .into_iter()
             .chain(public()),
         ),
-        Role::Submission | Role::Outbound | Role::Admin => return Ok(()),
+        Role::Outbound | Role::Admin => return Ok(()),
     };
     file.insert(process.role.name().to_owned(), own);
     Ok(())
+}
+
+/// Mail for the domains here goes to the MX here.
+fn outbound_section(file: &mut Table, plan: &Plan) {
+    let mx = text(&plan.first(Role::Mx, "mx"));
+    let own = section([("hostname", text(OUTBOUND_NAME)), ("local_mx", Value::Array(vec![mx]))]);
+    file.insert(Role::Outbound.name().to_owned(), own);
+}
+
+/// Settings of a file that was given, key by key; a process has those of sections that it does not know as well.
+fn put_over(file: &mut Table, settings: &Table) {
+    for (name, given) in settings {
+        match (file.get_mut(name), given) {
+            (Some(Value::Table(section)), Value::Table(given)) => {
+                section.extend(given.iter().map(|(key, value)| (key.clone(), value.clone())));
+            }
+            _ => _ = file.insert(name.clone(), given.clone()),
+        }
+    }
+}
+
+/// The settings of the file, none without one.
+pub fn settings(file: Option<&Path>) -> Result<Table, Failure> {
+    let Some(file) = file else { return Ok(Table::new()) };
+    let problem = |error: String| Failure::refused(format!("{}: {error}", file.display()));
+    fs::read_to_string(file)
+        .map_err(|error| problem(error.to_string()))?
+        .parse()
+        .map_err(|error| problem(format!("{error}")))
 }
 
 fn section(keys: impl IntoIterator<Item = (&'static str, Value)>) -> Value {

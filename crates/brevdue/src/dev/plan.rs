@@ -15,6 +15,10 @@ const IMAPS_PORT: u16 = 1993;
 const POP3_PORT: u16 = 1110;
 /// The port for POP3 inside TLS.
 const POP3S_PORT: u16 = 1995;
+/// The submission port.
+const SUBMISSION_PORT: u16 = 1587;
+/// The port for submission inside TLS.
+const SUBMISSIONS_PORT: u16 = 1465;
 /// The MX's port.
 const MX_PORT: u16 = 1025;
 /// The port for metrics and health of all.
@@ -92,7 +96,13 @@ impl Plan {
         }
         let sockets = [("pop3".to_owned(), usual(POP3_PORT, 1)), ("pop3s".to_owned(), usual(POP3S_PORT, 1))];
         processes.push(process(Role::Pop3, 1, &sockets)?);
+        let sockets = [
+            ("submission".to_owned(), usual(SUBMISSION_PORT, 1)),
+            ("submissions".to_owned(), usual(SUBMISSIONS_PORT, 1)),
+        ];
+        processes.push(process(Role::Submission, 1, &sockets)?);
         processes.push(process(Role::Mx, 1, &[("mx".to_owned(), usual(MX_PORT, 1))])?);
+        processes.push(process(Role::Outbound, 1, &[])?);
         Ok(Self { processes, metrics: bind("metrics", usual(METRICS_PORT, 1))? })
     }
 

@@ -30,6 +30,8 @@ struct Ports {
     imap: ImapPorts,
     #[serde(flatten)]
     pop3: Pop3Ports,
+    #[serde(flatten)]
+    submission: SubmissionPorts,
     mx: u16,
     metrics: u16,
 }
@@ -44,6 +46,12 @@ struct ImapPorts {
 struct Pop3Ports {
     pop3: u16,
     pop3s: u16,
+}
+
+#[derive(Serialize, Clone, Copy)]
+struct SubmissionPorts {
+    submission: u16,
+    submissions: u16,
 }
 
 #[derive(Serialize)]
@@ -63,6 +71,7 @@ struct Running {
 pub struct Places {
     imap_all: Vec<ImapPorts>,
     pop3: Pop3Ports,
+    submission: SubmissionPorts,
     mx: u16,
     metrics: u16,
 }
@@ -79,6 +88,10 @@ impl Places {
             pop3: Pop3Ports {
                 pop3: plan.first(Role::Pop3, "pop3").port(),
                 pop3s: plan.first(Role::Pop3, "pop3s").port(),
+            },
+            submission: SubmissionPorts {
+                submission: plan.first(Role::Submission, "submission").port(),
+                submissions: plan.first(Role::Submission, "submissions").port(),
             },
             mx: plan.first(Role::Mx, "mx").port(),
             metrics: plan.metrics.address.port(),
@@ -98,7 +111,13 @@ impl Ready {
             pid: std::process::id(),
             data: folder.path().display().to_string(),
             domain: users.first().map(|user| user.address.domain().to_string()).unwrap_or_default(),
-            ports: Ports { imap, pop3: places.pop3, mx: places.mx, metrics: places.metrics },
+            ports: Ports {
+                imap,
+                pop3: places.pop3,
+                submission: places.submission,
+                mx: places.mx,
+                metrics: places.metrics,
+            },
             imap_all: places.imap_all,
             users: users.iter().map(person).collect(),
             ca: folder.public_certificate().display().to_string(),
@@ -116,6 +135,10 @@ impl Ready {
             format!("  IMAP     127.0.0.1:{}   inside TLS 127.0.0.1:{}", ports.imap.imap, ports.imap.imaps),
             format!("  POP3     127.0.0.1:{}   inside TLS 127.0.0.1:{}", ports.pop3.pop3, ports.pop3.pop3s),
             format!("  SMTP     127.0.0.1:{}   takes mail for the domains here", ports.mx),
+            format!(
+                "  sending  127.0.0.1:{}   inside TLS 127.0.0.1:{}",
+                ports.submission.submission, ports.submission.submissions
+            ),
             format!("  metrics  http://127.0.0.1:{}/metrics and /health", ports.metrics),
             format!("  CA       {}", self.ca),
         ];

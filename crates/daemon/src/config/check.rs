@@ -1,10 +1,8 @@
 //! Checks of values that their type alone does not make: ranges, and what a role cannot do without.
 
 use super::error::Wrong;
-use super::network;
-use super::outbound;
-use super::pop3;
 use super::{Config, Imap, Mx, Node, SHARDS_MAX};
+use super::{network, outbound, pop3, submission};
 use model::limits::MESSAGE_BYTES_MAX;
 use model::{Domain, Role};
 use std::collections::HashSet;
@@ -18,7 +16,9 @@ pub(super) fn values(config: &Config) -> Result<(), Wrong> {
     node(&config.node)?;
     imap(&config.imap)?;
     pop3::check(&config.pop3)?;
+    submission::check(&config.submission)?;
     mx(&config.mx)?;
+    super::mail::check(&config.mail)?;
     outbound::check(&config.outbound)?;
     network::dns(&config.dns)?;
     network::redis(&config.redis)
@@ -29,7 +29,8 @@ pub(super) fn role(config: &Config, role: Role) -> Result<(), Wrong> {
     match role {
         Role::Pop3 => pop3::needs(&config.pop3),
         Role::Outbound => outbound::needs(&config.outbound),
-        Role::Directory | Role::Submission | Role::Admin => Ok(()),
+        Role::Submission => submission::needs(&config.submission),
+        Role::Directory | Role::Admin => Ok(()),
         Role::Node => reachable(&config.node),
         Role::Imap if config.imap.listen.is_none() && config.imap.listen_tls.is_none() => Err(Wrong {
             key: "imap.listen",
@@ -109,11 +110,15 @@ fn mx(mx: &Mx) -> Result<(), Wrong> {
     within("mx.connections_per_source_max", mx.connections_per_source_max, 0..=1_000_000)?;
     // RFC 5321 §4.5.3.1.7: 64 K octets at least.
     within("mx.message_bytes_max", mx.message_bytes_max, 65_536..=MESSAGE_BYTES_MAX)?;
-    if mx.hostname.is_empty() || mx.hostname.parse::<Domain>().is_ok() {
+    if mx.hostname.is_empty() { Ok(()) } else { host_name("mx.hostname", &mx.hostname) }
+}
+
+pub(super) fn host_name(key: &'static str, name: &str) -> Result<(), Wrong> {
+    if name.parse::<Domain>().is_ok() {
         return Ok(());
     }
     Err(Wrong {
-        key: "mx.hostname",
+        key,
         problem: "not a host name".into(),
         remedy: "give the name that the address of this host resolves to, such as hostname = \"mx.example.com\"",
     })
