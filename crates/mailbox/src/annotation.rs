@@ -66,32 +66,43 @@ impl Tx<'_> {
             Annotated::Folder(name) => folder_id(self.connection, name)?,
             Annotated::EveryFolder => return Err(Error::NoSuchFolder),
         };
+        let mut changed = 0;
         for (entry, value) in changes {
-            match value {
+            changed += match value {
                 _ if entry.eq_ignore_ascii_case(SPECIAL_USE) => self.set_special_use(target, value.as_deref())?,
                 Some(value) => self.set_annotation(folder, entry, value)?,
                 None => {
                     let remove = "DELETE FROM annotation WHERE folder = ?1 AND entry = ?2";
-                    self.connection.prepare_cached(remove)?.execute(params![folder.0, entry])?;
+                    self.connection.prepare_cached(remove)?.execute(params![folder.0, entry])?
                 }
-            }
+            };
         }
-        Ok((folder != MAILBOX).then_some(folder))
+        if folder == MAILBOX {
+            return Ok(None);
+        }
+        if changed > 0 {
+            // RFC 7162 §3.2: it is a change of the folder.
+            let modseq = self.counters.next_modseq()?.get() as i64;
+            let raise = "UPDATE folder SET highest_modseq = ?2 WHERE id = ?1";
+            self.connection.prepare_cached(raise)?.execute(params![folder.0, modseq])?;
+        }
+        Ok(Some(folder))
     }
 
-    fn set_annotation(&self, folder: FolderId, entry: &str, value: &[u8]) -> Result<(), Error> {
+    /// Gives how many changed: one, or none where it had the value.
+    fn set_annotation(&self, folder: FolderId, entry: &str, value: &[u8]) -> Result<usize, Error> {
         if value.len() > ANNOTATION_VALUE_BYTES_MAX {
             return Err(Error::TooBig);
         }
         // The entry keeps the form that it was first written in.
         let set = "INSERT INTO annotation (folder, entry, value) VALUES (?1, ?2, ?3) \
-                   ON CONFLICT (folder, entry) DO UPDATE SET value = excluded.value";
-        self.connection.prepare_cached(set)?.execute(params![folder.0, entry, value])?;
+                   ON CONFLICT (folder, entry) DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value";
+        let changed = self.connection.prepare_cached(set)?.execute(params![folder.0, entry, value])?;
         let count: i64 = self.connection.query_row("SELECT count(*) FROM annotation", [], |row| row.get(0))?;
-        if count > ANNOTATIONS_MAX as i64 { Err(Error::LimitReached("annotations")) } else { Ok(()) }
+        if count > ANNOTATIONS_MAX as i64 { Err(Error::LimitReached("annotations")) } else { Ok(changed) }
     }
 
-    fn set_special_use(&self, target: Annotated<'_>, value: Option<&[u8]>) -> Result<(), Error> {
+    fn set_special_use(&self, target: Annotated<'_>, value: Option<&[u8]>) -> Result<usize, Error> {
         let name = match target {
             Annotated::Folder(name) if !name.is_inbox() => name,
             Annotated::Folder(_) | Annotated::Mailbox | Annotated::EveryFolder => {
@@ -108,7 +119,7 @@ impl Tx<'_> {
         let set = "UPDATE folder SET special_use = ?2 WHERE name = ?1 AND selectable";
         match self.connection.prepare_cached(set)?.execute(params![name.as_str(), number])? {
             0 => Err(Error::NoSuchSpecialUse),
-            _ => Ok(()),
+            changed => Ok(changed),
         }
     }
 }

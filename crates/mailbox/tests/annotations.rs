@@ -45,7 +45,15 @@ fn entries_are_set_replaced_and_removed() {
     assert_eq!(of("/private", Depth::Infinity), ["/private/Color=red", "/private/vendor/x/a=1"]);
     assert_eq!(found(&place, Annotated::Folder(&sent), "/private/color", Depth::Zero), [""; 0]);
     assert_eq!(found(&place, Annotated::Mailbox, "/private/color", Depth::Zero), ["/private/color=all"]);
+    let modseq = || place.reader().status(&sent).unwrap().highest_modseq;
+    let before = modseq();
     run(&mut writer, |tx| tx.annotate(Annotated::Folder(&sent), &[set("/private/color", "blue")]));
+    // RFC 7162 §3.2: a change of the folder, but not where it had that value.
+    let after = modseq();
+    assert!(after > before);
+    let same = [set("/private/color", "blue"), ("/private/none".to_owned(), None)];
+    run(&mut writer, |tx| tx.annotate(Annotated::Folder(&sent), &same));
+    assert_eq!(modseq(), after);
     assert_eq!(
         found(&place, Annotated::EveryFolder, "/private/color", Depth::Zero),
         ["/private/Color=red", "/private/color=blue"]

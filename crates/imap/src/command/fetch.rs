@@ -147,7 +147,7 @@ impl Fetch {
             marks_seen,
             modseq: selected.enabled.condstore,
             uid_only: selected.enabled.uid_only,
-            uid: self.tells_uid(selected.enabled),
+            uid: self.tells_uid(selected.enabled, marks_seen),
         };
         let mut writer = Writer::new(&self.items, told);
         let mut answered = 0usize;
@@ -172,9 +172,10 @@ impl Fetch {
         Ok(Streamed { answered, undecoded: writer.is_undecoded() })
     }
 
-    /// RFC 3501 §6.4.8: UID FETCH answers with the UID whether asked or not; a UIDFETCH has it in front (RFC 9586 §3.3).
-    fn tells_uid(&self, enabled: Enabled) -> bool {
-        self.items.uid || (self.by_uid && !enabled.uid_only)
+    /// RFC 3501 §6.4.8: UID FETCH answers with the UID whether asked or not, and so does a FETCH that changes flags for a client
+    /// of CONDSTORE (RFC 7162 §3.2.4); a UIDFETCH has it in front (RFC 9586 §3.3).
+    fn tells_uid(&self, enabled: Enabled, marks_seen: bool) -> bool {
+        self.items.uid || ((self.by_uid || (marks_seen && enabled.condstore)) && !enabled.uid_only)
     }
 
     /// RFC 7162 §3.2.6: what of the set is gone comes before the rest. `*` is the highest UID there can be.

@@ -27,10 +27,10 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// What is told of a change that nobody asked for. RFC 7162 §3.2.4: with UID once QRESYNC is on; a client of RFC 9051
+    /// What is told of a change that nobody asked for. RFC 7162 §3.2.4: with UID once CONDSTORE is on; a client of RFC 9051
     /// has use for it as well.
     pub(crate) fn unasked(enabled: Enabled) -> Self {
-        let uid = (enabled.qresync || enabled.rev2) && !enabled.uid_only;
+        let uid = (enabled.condstore || enabled.rev2) && !enabled.uid_only;
         Self { uid, flags: true, modseq: enabled.condstore, uid_only: enabled.uid_only }
     }
 
