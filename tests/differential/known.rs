@@ -222,6 +222,15 @@ pub const KNOWN: &[Known] = &[
         },
     },
     Known {
+        rfc: "3501 §6.4.4",
+        why: "OR of two flags that are not set is neither flag set for Dovecot, when it simplifies it",
+        applies: |case| {
+            let words: Vec<&str> = case.step.text.split([' ', '(', ')']).filter(|word| !word.is_empty()).collect();
+            let unset = |word: &str| ["UNSEEN", "UNDRAFT", "UNANSWERED", "UNFLAGGED", "UNDELETED"].contains(&word);
+            case.is_search() && words.windows(3).any(|three| three[0] == "OR" && unset(three[1]) && unset(three[2]))
+        },
+    },
+    Known {
         rfc: "3501 §6.4.4, 7162 §3.1.5",
         why: "NOT MODSEQ finds nothing with Dovecot",
         applies: |case| case.is_search() && case.step.text.contains("NOT") && case.step.text.contains("MODSEQ"),
@@ -320,6 +329,13 @@ pub const KNOWN: &[Known] = &[
         rfc: RARE,
         why: "now and then Dovecot tells another size than the message has that it sends",
         applies: |case| case.difference.what == "RFC822.SIZE" && case.letters != ["unknown"],
+    },
+    Known {
+        rfc: RARE,
+        why: "now and then a folder that was just made above others is still a name without a folder for Dovecot",
+        applies: |case| {
+            case.difference.what == "LIST" && case.difference.theirs.replace(" \\noselect", "") == case.difference.ours
+        },
     },
     Known {
         rfc: RARE,
