@@ -32,6 +32,11 @@ pub async fn run(admin: &Admin, args: &DnsArgs, output: Output) -> Result<(), Fa
         return output.answer(&told, || lines::zone(&needs));
     }
     let resolver = dns::Resolver::new(&admin.config.dns, Shared::in_process()).map_err(Failure::refused)?;
+    if !resolver.is_enabled() {
+        return Err(Failure::refused(
+            "DNS is off in this configuration; set enabled in [dns], or check with another file",
+        ));
+    }
     let checked = check::all(&resolver, needs.records()).await;
     let wrong = checked.iter().filter(|each| !each.is_good()).count();
     let told = Compared { domain: domain.as_str(), ok: wrong == 0, records: &checked };

@@ -5,7 +5,7 @@ mod form;
 mod publish;
 
 pub use form::Form;
-pub use publish::{MtaStsMode, Publish};
+pub use publish::{MtaStsMode, Publish, mta_sts_id};
 
 use std::collections::BTreeMap;
 use wire::directory::{Enforcement, Policy};

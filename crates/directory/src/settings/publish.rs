@@ -67,3 +67,23 @@ impl From<&Settings> for Publish {
         }
     }
 }
+
+impl Publish {
+    /// The MTA-STS policy (RFC 8461 §3.2) for these MX hosts, `None` when there is none.
+    pub fn mta_sts_policy(&self, mx_hosts: &[String]) -> Option<String> {
+        if self.mta_sts == MtaStsMode::None {
+            return None;
+        }
+        let hosts: String = mx_hosts.iter().map(|host| format!("mx: {host}\r\n")).collect();
+        let (mode, seconds) = (self.mta_sts.as_str(), self.mta_sts_seconds);
+        Some(format!("version: STSv1\r\nmode: {mode}\r\n{hosts}max_age: {seconds}\r\n"))
+    }
+}
+
+/// The id of a policy in its TXT record (RFC 8461 §3.1): another for another policy.
+pub fn mta_sts_id(policy: &str) -> String {
+    vault::digest(policy.as_bytes()).iter().take(ID_OCTETS).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Octets of the digest in an id: 32 characters are what it may have.
+const ID_OCTETS: usize = 16;

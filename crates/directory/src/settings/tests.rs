@@ -98,4 +98,7 @@ fn what_is_set_goes_before_the_default() {
     assert_eq!((settings.separator(), settings.value("greylist")), (None, "off"));
     let publish = Publish::from(&settings);
     assert_eq!((publish.spf_all, publish.mta_sts), ("-all", MtaStsMode::Testing));
+    let policy = publish.mta_sts_policy(&["mx1.x.test".to_owned(), "mx2.x.test".to_owned()]).unwrap();
+    let text = "version: STSv1\r\nmode: testing\r\nmx: mx1.x.test\r\nmx: mx2.x.test\r\nmax_age: 604800\r\n";
+    assert_eq!((policy.as_str(), mta_sts_id(&policy).len()), (text, 32));
 }
