@@ -50,7 +50,7 @@ impl Search {
     /// BAD without a selected folder, or for a message number that does not exist; NO of the node.
     pub async fn run(self, session: &mut Session, tag: &str) -> Outcome {
         // RFC 9051 §6.4.4: without options it is RETURN (ALL).
-        match self.returns.or(session.enabled.rev2.then_some(Returns::ALL)) {
+        match self.returns.clone().or(session.enabled.rev2.then_some(Returns::ALL)) {
             Some(returns) => {
                 let extended = Extended { by_uid: self.by_uid, returns, criteria: self.criteria, sort: None };
                 extended.run(session, tag).await

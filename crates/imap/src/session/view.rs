@@ -161,7 +161,7 @@ impl View {
             self.pushed_modseq = changes.highest_modseq;
         }
         let arrived: UidSet = changes.appended.iter().filter_map(|message| Uid::new(message.uid)).collect();
-        self.searches.touch(&arrived);
+        self.searches.came(&arrived);
         self.claim(changes.recent.as_ref())?;
         self.arrive(&arrived);
         for message in changes.appended.iter().chain(&changes.changed) {
@@ -186,7 +186,7 @@ impl View {
             return Ok(());
         }
         let now = uid_set(selected.uids.as_ref())?;
-        self.searches.touch(&now.difference(&self.uids));
+        self.searches.came(&now.difference(&self.uids));
         self.folder = selected.folder;
         self.highest_modseq = self.highest_modseq.max(selected.highest_modseq);
         self.pushed_modseq = selected.highest_modseq;

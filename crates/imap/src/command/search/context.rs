@@ -6,6 +6,7 @@
 use super::extended::find;
 use super::results::{Correlator, Results, Words, write_set};
 use super::wanted::{among, both, told};
+use crate::command::fetch::{self, Items};
 use crate::limits::{CONTEXT_SORTED_MAX, CONTEXTS_MAX};
 use crate::session::answer::Stop;
 use crate::session::connection::Connection;
@@ -22,6 +23,8 @@ pub struct Searches {
     contexts: Vec<Context>,
     /// Messages that came or changed since contexts were looked at.
     touched: UidSet,
+    /// Those of them that came.
+    came: UidSet,
 }
 
 /// A result that the client is told changes of.
@@ -36,9 +39,19 @@ pub struct Context {
     pub results: Results,
     /// What it is sorted by.
     pub sort: Option<Vec<SortCriterion>>,
+    /// What is fetched of new messages that come into it (RFC 5465 §7).
+    pub fetch: Option<Items>,
 }
 
 impl Searches {
+    /// Notes that these messages came.
+    pub fn came(&mut self, uids: &UidSet) {
+        self.touch(uids);
+        if self.contexts.iter().any(|context| context.fetch.is_some()) {
+            self.came = self.came.union(uids);
+        }
+    }
+
     /// Notes that these messages came or changed.
     pub fn touch(&mut self, uids: &UidSet) {
         if !self.contexts.is_empty() {
@@ -96,10 +109,11 @@ pub async fn tell_changed(session: &mut Session) -> Result<(), Stop> {
         return Ok(());
     }
     let touched = std::mem::take(&mut selected.view.searches.touched);
+    let came = std::mem::take(&mut selected.view.searches.came);
     let mut contexts = std::mem::take(&mut selected.view.searches.contexts);
     let mut outcome = Ok(());
     for context in &mut contexts {
-        outcome = context.renew(&mut selected, &touched).await;
+        outcome = context.renew(&mut selected, &touched, &came).await;
         if outcome.is_err() {
             break;
         }
@@ -108,6 +122,7 @@ pub async fn tell_changed(session: &mut Session) -> Result<(), Stop> {
     // What the client does not know of yet, because NOTIFY did not ask for it, is a matter for later.
     let later = if outcome.is_err() { touched } else { selected.view.untold_of(&touched) };
     selected.view.searches.touch(&later);
+    selected.view.searches.came(&came.intersection(&later));
     outcome
 }
 
@@ -119,7 +134,7 @@ fn without(results: &Results, gone: &UidSet) -> Results {
 }
 
 impl Context {
-    async fn renew(&mut self, selected: &mut Selected<'_>, touched: &UidSet) -> Result<(), Stop> {
+    async fn renew(&mut self, selected: &mut Selected<'_>, touched: &UidSet, came: &UidSet) -> Result<(), Stop> {
         let now = match (&self.results, &self.sort) {
             (Results::Mailbox(uids), _) => {
                 let key = both(among(touched), self.key.clone());
@@ -138,7 +153,16 @@ impl Context {
                 Results::Sorted(sorted.collect())
             }
         };
+        self.tell_new(selected, &now.set().difference(&self.results.set()).intersection(came)).await?;
         self.tell(selected.connection, selected.view, now).await
+    }
+
+    /// RFC 5465 §7: before the ADDTO; not of messages that come into the result because they changed.
+    async fn tell_new(&self, selected: &mut Selected<'_>, new: &UidSet) -> Result<(), Stop> {
+        let Some(items) = self.fetch.as_ref().filter(|_| !new.is_empty()) else { return Ok(()) };
+        let Selected { connection, node, view, enabled, tag } = selected;
+        let selected = Selected { connection, node, view, enabled: *enabled, tag };
+        Box::pin(fetch::tell_new(items.clone(), selected, new)).await
     }
 
     /// Tells the way from what the client knows to what is now.

@@ -126,7 +126,8 @@ impl Extended {
         }
         if self.returns.update {
             let sort = self.sort.map(|sort| sort.iter().map(|one| one.wire(None)).collect());
-            let context = Context { tag: tag.to_owned(), by_uid: self.by_uid, key, results, sort };
+            let fetch = self.returns.fetch;
+            let context = Context { tag: tag.to_owned(), by_uid: self.by_uid, key, results, sort, fetch };
             if by_relevancy || !selected.view.searches.add(context) {
                 // RFC 5267 §4.3.1
                 crate::session::answer::untagged_no(

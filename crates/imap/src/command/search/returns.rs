@@ -1,6 +1,7 @@
 //! RETURN: what a searching command is to answer (RFC 4731 §3.1, RFC 9051 §6.4.4, RFC 5182, RFC 5267 §4, RFC 6203, RFC 9394).
 
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
+use crate::command::fetch::Items;
 use crate::session::view::uids_at;
 use model::{Uid, UidSet};
 use std::fmt;
@@ -9,7 +10,7 @@ use std::fmt;
 const OPTIONS_MAX: usize = 32;
 
 /// The options. None of MIN, MAX, ALL, COUNT and PARTIAL means ALL, but with SAVE alone nothing is told.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Returns {
     /// The lowest message; of a SORT the first.
     pub min: bool,
@@ -25,6 +26,8 @@ pub struct Returns {
     pub context: bool,
     /// Tell what changes about the result.
     pub update: bool,
+    /// What is fetched of new messages that come into the result (RFC 5465 §7).
+    pub fetch: Option<Items>,
     /// How well each message fits.
     pub relevancy: bool,
     /// Some of them.
@@ -99,6 +102,7 @@ impl Returns {
         save: false,
         context: false,
         update: false,
+        fetch: None,
         relevancy: false,
         partial: None,
     };
@@ -132,7 +136,17 @@ impl Returns {
             "COUNT" => &mut self.count,
             "SAVE" => &mut self.save,
             "CONTEXT" => &mut self.context,
-            "UPDATE" => &mut self.update,
+            "UPDATE" => {
+                self.update = true;
+                // The grammar has no space before the parenthesis, the examples have one (RFC 5465 §7, §8).
+                let mut ahead = cursor.clone();
+                ahead.take(b' ');
+                if ahead.peek() == Some(b'(') {
+                    *cursor = ahead;
+                    self.fetch = Some(Items::parse(cursor)?);
+                }
+                return Ok(());
+            }
             "RELEVANCY" => &mut self.relevancy,
             "PARTIAL" => {
                 cursor.space()?;
@@ -167,6 +181,9 @@ mod tests {
         assert_eq!(returns("RETURN () ALL"), Ok(Some(Returns::ALL)));
         assert_eq!(returns("return (all) ALL"), Ok(Some(Returns::ALL)));
         assert_eq!(returns("ALL"), Ok(None));
+        let fetch = returns("RETURN (COUNT UPDATE (UID FLAGS) SAVE) ALL").unwrap().unwrap().fetch.unwrap();
+        assert!(fetch.uid && fetch.has(wire::session::FetchItem::Flags));
+        assert!(returns("RETURN (ALL UPDATE(UID)) ALL").unwrap().unwrap().fetch.unwrap().uid);
         let save = Returns { save: true, ..Returns::default() };
         assert_eq!(returns("RETURN (SAVE) ALL"), Ok(Some(save)));
         let partial = Some(Range { from_end: true, first: 1, last: 100 });
@@ -181,6 +198,9 @@ mod tests {
             "RETURN (PARTIAL -1:2) ALL",
             "RETURN (PARTIAL 1) ALL",
             "RETURN (ALL)",
+            "RETURN (UPDATE ()) ALL",
+            "RETURN (UPDATE (X)) ALL",
+            "RETURN (UPDATE (UID) ALL",
         ] {
             assert!(returns(text).is_err(), "{text}");
         }

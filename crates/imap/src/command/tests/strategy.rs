@@ -254,7 +254,7 @@ fn returns() -> impl Strategy<Value = Returns> {
     let bools = proptest::array::uniform8(any::<bool>());
     let range = (any::<bool>(), 1u32.., 1u32..).prop_map(|(from_end, first, last)| Range { from_end, first, last });
     (bools, option::of(range)).prop_map(|([min, max, all, count, save, context, update, relevancy], partial)| {
-        let mut returns = Returns { min, max, all, count, save, context, update, relevancy, partial };
+        let mut returns = Returns { min, max, all, count, save, context, update, fetch: None, relevancy, partial };
         returns.all &= partial.is_none();
         returns.all |= !(returns.tells() || save);
         returns
