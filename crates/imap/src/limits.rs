@@ -30,6 +30,9 @@ pub const ID_FIELDS_MAX: usize = 30;
 pub const CONTEXTS_MAX: usize = 16;
 /// Messages in one of them that is sorted: their order is kept here, 4 octets each, and made anew at the node.
 pub const CONTEXT_SORTED_MAX: usize = 100_000;
+/// Runs of UIDs that the view of a folder may be at its SELECT: 8 octets each. A folder that is emptied here and there has a run
+/// for some messages, at the worst for each.
+pub const VIEW_RUNS_MAX: usize = 2_000_000;
 /// Flag changes that a view holds back until they may be told; beyond it only the UIDs are kept and the flags are fetched.
 pub const PENDING_FLAGS_MAX: usize = 256;
 /// Messages whose flags one STORE changes in one go at the node; it goes on with the next when their new flags are written.

@@ -3,6 +3,7 @@
 use crate::codec::cursor::{Cursor, Malformed, Parsed};
 use crate::codec::object_id::{self, Object};
 use crate::codec::{Name, name};
+use crate::limits::VIEW_RUNS_MAX;
 use crate::session::answer::{Answer, Code, Outcome, Stop, Updates, untagged_number, untagged_ok};
 use crate::session::qresync::Known;
 use crate::session::view::View;
@@ -73,6 +74,13 @@ impl Select {
                 return Err(stop);
             }
         };
+        if is_scattered(&selected) {
+            if before.is_some() {
+                closed(&mut session.connection.out);
+            }
+            session.account()?.node.unselect().await?;
+            return Ok(Answer::refused("LIMIT", "The folder has too many gaps between its messages to be opened"));
+        }
         let mut view = View::new(name, self.read_only, &selected)?;
         let enabled = session.enabled;
         if !enabled.recent() {
@@ -117,6 +125,11 @@ fn wire(name: &model::FolderName, read_only: bool) -> wire::session::Select {
     wire::session::Select { name: name.as_str().to_owned(), read_only, ..wire::session::Select::default() }
 }
 
+/// Whether the folder's view would be too large.
+fn is_scattered(selected: &Selected) -> bool {
+    selected.uids.as_ref().is_some_and(|uids| uids.bounds.len() / 2 > VIEW_RUNS_MAX)
+}
+
 /// What follows is about the new folder (RFC 7162 §3.2.11, RFC 9051 §7.1).
 fn closed(out: &mut Vec<u8>) {
     untagged_ok(out, &Code::Plain("CLOSED"), "The folder before is closed");
@@ -143,5 +156,22 @@ fn write(out: &mut Vec<u8>, view: &View, selected: &Selected, enabled: Enabled) 
         out.extend_from_slice(b"* LIST () \"/\" ");
         name::write(out, view.name.as_str(), enabled.utf8_names());
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::session::UidRuns;
+
+    #[test]
+    fn a_view_has_its_measure() {
+        let of = |runs: u32| {
+            let bounds = (1..=runs).flat_map(|run| [2 * run, 2 * run]).collect();
+            Selected { uids: Some(UidRuns { bounds }), ..Selected::default() }
+        };
+        assert!(!is_scattered(&Selected::default()));
+        assert!(!is_scattered(&of(VIEW_RUNS_MAX as u32)));
+        assert!(is_scattered(&of(VIEW_RUNS_MAX as u32 + 1)));
     }
 }
