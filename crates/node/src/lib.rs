@@ -25,6 +25,7 @@ mod outbox;
 mod pool;
 mod primary;
 mod push;
+mod queue;
 mod register;
 mod resident;
 mod residents;

@@ -100,6 +100,10 @@ pub const WAITING_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 pub const VOLUME_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// Commits that are remembered to answer DeliveryStatus for a mailbox that has been closed since, per shard.
 pub const REMEMBERED_DELIVERIES_MAX: usize = 10_000;
+/// Messages in one queue file: days of a large host's mail to destinations that are down.
+pub const QUEUE_MESSAGES_MAX: u64 = 1_000_000;
+/// Octets of messages in one queue file.
+pub const QUEUE_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
 /// How long a RCPT waits for a front-end's KeyOffer.
 pub const KEY_WAIT_MS: u64 = 250;
 /// How long after a node's start or a broken link front-ends are asked for keys.

@@ -1,7 +1,10 @@
 //! What every shard of this node shares: its name and keys, its volumes, and the pools of threads.
 
 use crate::fault::Fault;
-use crate::limits::{CACHE_KIB, INDEXING_AT_ONCE, KEY_WAIT_MS, SESSIONS_MAX, VOLUME_RESERVE_BYTES, WAITING_BYTES_MAX};
+use crate::limits::{
+    CACHE_KIB, INDEXING_AT_ONCE, KEY_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, SESSIONS_MAX, VOLUME_RESERVE_BYTES,
+    WAITING_BYTES_MAX,
+};
 use crate::pool::Pool;
 use crate::volume::Volumes;
 use jiff::Timestamp;
@@ -36,6 +39,10 @@ pub struct Settings {
     pub waiting_bytes_max: u64,
     /// Octets that stay free on a volume.
     pub free_bytes_min: u64,
+    /// Messages in one queue file.
+    pub queue_messages_max: u64,
+    /// Octets of messages in one queue file.
+    pub queue_bytes_max: u64,
     /// Sessions at once, over all shards.
     pub sessions_max: usize,
     /// How long a RCPT waits for the key of a mailbox that a front-end may have open.
@@ -59,6 +66,8 @@ impl Settings {
             options: mailbox::Options { cache_kib: CACHE_KIB, ..mailbox::Options::default() },
             waiting_bytes_max: WAITING_BYTES_MAX,
             free_bytes_min: VOLUME_RESERVE_BYTES,
+            queue_messages_max: QUEUE_MESSAGES_MAX,
+            queue_bytes_max: QUEUE_BYTES_MAX,
             sessions_max: SESSIONS_MAX,
             key_wait: Duration::from_millis(KEY_WAIT_MS),
             clock: Timestamp::now,
@@ -75,10 +84,10 @@ pub enum StartError {
     /// The node key cannot be used.
     #[error("the node key cannot be used: {0}; put the right file back, or mend node.node_key")]
     NodeKey(#[source] vault::VaultError),
-    /// The node key is gone, and mail waits under it.
+    /// The node key is gone, and there are files under it.
     #[error(
-        "the node key {} is missing and mail waits on the volumes that only it opens: put the key back from its copy; only \
-         to give that mail up, move the folders named `waiting` away",
+        "the node key {} is missing, and only it opens the waiting mail and the queues on the volumes: put the key back from \
+         its copy; only to give that mail up, move the folders named `waiting` and `queue` away",
         .0.display()
     )]
     NodeKeyLost(PathBuf),
@@ -161,7 +170,7 @@ fn node_key(path: &Path, volumes: &Volumes) -> Result<NodeKey, StartError> {
     if path.try_exists()? {
         return NodeKey::from_file(path).map_err(StartError::NodeKey);
     }
-    if volumes.has_waiting()? {
+    if volumes.has_keyed()? {
         return Err(StartError::NodeKeyLost(path.to_owned()));
     }
     if let Some(folder) = path.parent() {

@@ -2,6 +2,7 @@
 
 use crate::check;
 use crate::primary::{Primary, ReportBirth, Settings, StartError};
+use crate::queue::{self, Queues};
 use crate::register;
 use crate::service::{Service, Shards};
 use crate::shard::Handle;
@@ -82,6 +83,8 @@ fn settings(config: &Config) -> Settings {
     settings.sessions_max = node.sessions_max;
     settings.waiting_bytes_max = node.waiting_bytes_max;
     settings.free_bytes_min = node.disk_free_bytes_min;
+    settings.queue_messages_max = node.queue_messages_max;
+    settings.queue_bytes_max = node.queue_bytes_max;
     settings.options.quota = mailbox::Quota { bytes_max: node.quota_bytes_max, messages_max: node.quota_messages_max };
     settings.options.cipher = match node.cipher {
         Cipher::ChaCha20 => mailbox::Cipher::ChaCha20,
@@ -93,6 +96,7 @@ fn settings(config: &Config) -> Settings {
 /// A node whose shards are running.
 pub struct Node {
     primary: Arc<Primary>,
+    queues: Arc<Queues>,
     shards: Vec<Handle>,
     stop: CancellationToken,
 }
@@ -109,24 +113,28 @@ impl Node {
         report_birth: ReportBirth,
     ) -> Result<Self, StartError> {
         let primary = Primary::start(settings, listeners.len(), report_birth)?;
+        let queues = Queues::start(&primary)?;
         let stop = CancellationToken::new();
         let mut shards = Vec::with_capacity(listeners.len());
         for (at, listener) in listeners.into_iter().enumerate() {
             shards.push(Handle::start(primary.clone(), at, listener.into_std()?, tls.clone(), stop.clone())?);
         }
-        Ok(Self { primary, shards, stop })
+        Ok(Self { primary, queues, shards, stop })
     }
 
     fn senders(&self, stop: &CancellationToken) -> Shards {
         Shards::new(self.shards.iter().map(|shard| shard.requests.clone()).collect(), stop.clone())
     }
 
-    /// Does what every owner needs: writes an encrypted file on every volume and reads it back.
+    /// Does what every owner needs: writes an encrypted file on every volume and reads it back, and asks every queue.
     pub fn health(&self) -> Health {
-        let primary = self.primary.clone();
+        let (primary, queues) = (self.primary.clone(), self.queues.clone());
         Health::new(move || {
-            let primary = primary.clone();
-            async move { check::check(&primary).await }
+            let (primary, queues) = (primary.clone(), queues.clone());
+            async move {
+                check::check(&primary).await?;
+                queues.check().await
+            }
         })
     }
 
@@ -142,10 +150,15 @@ impl Node {
         stop: CancellationToken,
     ) -> Result<(), wire::grpc::ServeError> {
         let routes = wire::grpc::node_routes(Service::new(self.primary.clone(), self.senders(&stop)));
+        let routes = wire::grpc::with_queue(routes, queue::Service::new(self.queues.clone(), stop.clone()));
         let served = wire::grpc::serve(listener, tls, routes, stop.cancelled_owned()).await;
         self.stop.cancel();
-        let shards = self.shards;
-        let joined = tokio::task::spawn_blocking(move || shards.into_iter().for_each(Handle::join)).await;
+        let (shards, queues) = (self.shards, self.queues);
+        let joined = tokio::task::spawn_blocking(move || {
+            queues.close();
+            shards.into_iter().for_each(Handle::join);
+        });
+        let joined = joined.await;
         if joined.is_err() {
             tracing::error!("a shard could not be joined");
         }

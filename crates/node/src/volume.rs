@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub const LOCK_NAME: &str = "volume.lock";
 /// Folder of probe files, one at a time.
 const PROBE_FOLDER: &str = "probe";
+/// Folder of queue files.
+const QUEUE_FOLDER: &str = "queue";
 
 /// Why the volumes cannot be used, or a file in them not found.
 #[derive(Debug, thiserror::Error)]
@@ -192,9 +194,30 @@ impl Volumes {
         Ok(room > self.free_bytes_min && room - self.free_bytes_min >= octets)
     }
 
-    /// Whether any waiting-mail file is there.
-    pub fn has_waiting(&self) -> Result<bool, VolumeError> {
-        let mut folders: Vec<_> = self.volumes.iter().map(|volume| volume.root.join(Kind::Waiting.folder())).collect();
+    /// The folder of queue files on each volume, made durably.
+    pub fn queue_folders(&self) -> Result<Vec<PathBuf>, VolumeError> {
+        let mut folders = Vec::with_capacity(self.volumes.len());
+        for volume in &self.volumes {
+            let folder = volume.root.join(QUEUE_FOLDER);
+            make_folder(&folder)?;
+            sync_folders(&folder, &volume.root)?;
+            folders.push(folder);
+        }
+        Ok(folders)
+    }
+
+    /// Whether so many octets fit on the volume that has this file, or will have it.
+    pub fn has_room_at(&self, path: &Path, octets: u64) -> Result<bool, VolumeError> {
+        let volume = self.volumes.iter().find(|volume| path.starts_with(&volume.root)).ok_or(VolumeError::None)?;
+        let room = volume.room()?;
+        Ok(room > self.free_bytes_min && room - self.free_bytes_min >= octets)
+    }
+
+    /// Whether any file is there that only the node key opens: waiting mail, or a queue.
+    pub fn has_keyed(&self) -> Result<bool, VolumeError> {
+        let keyed = [Kind::Waiting.folder(), QUEUE_FOLDER];
+        let mut folders: Vec<_> =
+            self.volumes.iter().flat_map(|volume| keyed.map(|folder| volume.root.join(folder))).collect();
         while let Some(folder) = folders.pop() {
             if !folder.try_exists().map_err(io_error(&folder))? {
                 continue;
