@@ -5,6 +5,7 @@ use crate::quota::Quota;
 use jiff::Timestamp;
 // Nothing of it is named here: this makes the linker take the engine that rusqlite calls.
 use libsqlite3_sys as _;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -83,6 +84,9 @@ pub(crate) fn open(path: &Path, raw_key: &str, options: &Options, access: Access
     prove_key(&connection)?;
     set_pragmas(&connection, options, access)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
+    // Else the planner looks at bound values because of the partial indexes, and prepares a statement anew whenever one of
+    // them changes: with every UID. Queries for which such an index is meant spell its condition out.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 
@@ -139,4 +143,34 @@ fn set_pragmas(connection: &Connection, options: &Options, access: Access) -> Re
 pub(crate) fn require_wal(connection: &Connection) -> Result<(), Error> {
     let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
     if mode == "wal" { Ok(()) } else { Err(Error::damaged(format!("journal mode {mode} instead of wal"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Reader;
+    use model::MailboxId;
+    use rusqlite::StatementStatus;
+    use vault::MailboxKey;
+
+    #[test]
+    fn another_value_needs_no_other_plan() {
+        let (folder, key) = (tempfile::tempdir().unwrap(), MailboxKey::generate().unwrap());
+        let (path, id) = (folder.path().join("mailbox.db"), MailboxId::from_bytes([1; 12]));
+        crate::create(&path, &key, &id, Timestamp::UNIX_EPOCH).unwrap();
+        let writer = crate::Writer::open(&path, &key, &id, &Options::default()).unwrap();
+        let reader = Reader::beside(&writer, &key, &Options::default()).unwrap();
+        let prepared_anew = || {
+            let sql = "SELECT uid, flags FROM message WHERE folder = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid";
+            let mut statement = reader.connection.prepare(sql).unwrap();
+            for uid in 1..10 {
+                statement.exists([1, uid, uid]).unwrap();
+            }
+            statement.get_status(StatementStatus::RePrepare)
+        };
+        assert_eq!(prepared_anew(), 0);
+        // What the setting is for.
+        reader.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, false).unwrap();
+        assert!(prepared_anew() > 0);
+    }
 }
