@@ -30,6 +30,15 @@ impl Reader {
         Ok(Self { connection, chunk: RefCell::default() })
     }
 
+    /// Opens the file of a writer that is open: what it has checked is not checked again.
+    ///
+    /// # Errors
+    /// As [`crate::Writer::open`].
+    pub fn beside(writer: &writer::Writer, key: &MailboxKey, options: &Options) -> Result<Self, Error> {
+        let connection = engine::open(&writer.path, &key.raw_key(), options, Access::Read)?;
+        Ok(Self { connection, chunk: RefCell::default() })
+    }
+
     /// Every folder and every subscribed name.
     ///
     /// # Errors

@@ -418,6 +418,6 @@ fn open_on_disk(primary: &Primary, key: &MailboxKey, id: &MailboxId, birth: bool
     };
     let options = &primary.settings.options;
     let writer = Writer::open(&path, key, id, options)?;
-    let reader = Reader::open(&path, key, id, options)?;
+    let reader = Reader::beside(&writer, key, options)?;
     Ok(Files { path, reader, spares: Vec::new(), writer: Some(writer) })
 }
