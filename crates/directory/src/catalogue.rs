@@ -31,6 +31,8 @@ pub(crate) use node::{NodeRow, RegisterNode};
 pub(crate) use pattern::{check as check_pattern, check_template};
 pub(crate) use route::{Disposition, Route, Sender};
 pub(crate) use rule::{AddRule, ChangeRule, RemoveRule, RuleKind, RuleMode, RuleName, RuleRow, Target};
+#[cfg(test)]
+pub(crate) use schema::first_schema_for_tests;
 pub(crate) use sealer::Sealer;
 pub(crate) use setting::SetDomain;
 pub(crate) use webhook::{AddWebhook, ChangeWebhook, RemoveWebhook, WebhookRow};

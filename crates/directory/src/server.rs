@@ -87,6 +87,10 @@ pub async fn serve(
     wire::grpc::serve(listener, tls, wire::grpc::directory_routes(service), stop.cancelled_owned()).await
 }
 
+/// What a start does for domains without keys.
+#[cfg(test)]
+pub(crate) use domains::complete as complete_for_tests;
+
 /// The bare service, for tests that bring their own transport.
 #[cfg(test)]
 pub(crate) fn service_for_tests(catalogue: Arc<Catalogue>, stop: CancellationToken) -> Service {

@@ -1,5 +1,8 @@
 //! The service and the client over a real gRPC connection (without TLS, which `wire` tests), on a catalogue in a file.
 
+mod keys;
+mod mail;
+
 use crate::catalogue::{Catalogue, Error};
 use crate::client::{self, DirectoryClient, Lookup};
 use crate::server::service_for_tests;
@@ -364,7 +367,7 @@ async fn many_that_ask_for_what_is_not_there_are_all_answered() {
     let running = peopled(&folder.path().join("catalogue.db")).await;
     let asked = (0..64).map(|n: u32| {
         let mut raw = running.raw();
-        let address = format!("u{n}@{}.test", if n % 2 == 0 { "x" } else { "y" });
+        let address = format!("u{n}@{}.test", if n.is_multiple_of(2) { "x" } else { "y" });
         tokio::spawn(async move {
             let resolved = raw.resolve(proto::ResolveRequest { address: address.clone() }).await;
             (refused(resolved).0, refused(raw.route(proto::RouteRequest { address }).await).0)

@@ -63,3 +63,18 @@ async fn check_engine(connection: &mut SqliteConnection) -> Result<(), Error> {
     let mut next = || numbers.next().unwrap_or(0);
     if (next(), next(), next()) < ENGINE_VERSION_MIN { Err(Error::OldEngine(version)) } else { Ok(()) }
 }
+
+/// A file as the first release left it, with a domain and a feed that has come to 41.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+pub(crate) async fn first_schema_for_tests(path: &Path) {
+    let mut connection = writer_options(path).connect().await.unwrap();
+    let (version, name, sql) = MIGRATIONS[0];
+    let first = Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false);
+    Migrator::with_migrations(vec![first]).run(&mut connection).await.unwrap();
+    sqlx::query("INSERT INTO domain (name, created_ms) VALUES ('x.test', 1)").execute(&mut connection).await.unwrap();
+    sqlx::query("INSERT INTO change (sequence, kind, subject) VALUES (41, 1, 'x.test')")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+}

@@ -1,7 +1,7 @@
 //! The verbs of administration. Those that make something are not repeated: an answer that was lost would come back as
 //! "exists already".
 
-use super::retry::{once, retried};
+use super::retry::{once, once_with_key, retried};
 use super::{Alias, Credential, DirectoryClient, Error};
 use model::{Address, Domain};
 use wire::directory as proto;
@@ -12,7 +12,7 @@ impl DirectoryClient {
     /// # Errors
     /// It is there already, or the directory could not be reached.
     pub async fn add_domain(&self, domain: &Domain) -> Result<proto::Domain, Error> {
-        once(self.0.rpc.clone().add_domain(proto::AddDomainRequest { name: domain.to_string() })).await
+        once_with_key(self.0.rpc.clone().add_domain(proto::AddDomainRequest { name: domain.to_string() })).await
     }
 
     /// Every domain, by name.

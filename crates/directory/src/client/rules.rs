@@ -1,7 +1,7 @@
 //! The operator's verbs for where mail goes and what a domain asks: rules, webhooks, settings, keys. As in `admin`, those that
 //! make something are not repeated.
 
-use super::retry::{once, retried};
+use super::retry::{once, once_with_key, retried};
 use super::{DirectoryClient, Error};
 use model::Domain;
 use wire::directory as proto;
@@ -126,7 +126,7 @@ impl DirectoryClient {
             algorithm: algorithm.into(),
             selector: selector.unwrap_or_default().to_owned(),
         };
-        once(self.0.rpc.clone().add_dkim_key(request)).await
+        once_with_key(self.0.rpc.clone().add_dkim_key(request)).await
     }
 
     /// The next DKIM keys sign from now on; all keys come back.

@@ -54,7 +54,7 @@ pub(super) async fn new_key(
 ///
 /// # Errors
 /// The catalogue failed.
-pub(super) async fn complete(catalogue: &Arc<Catalogue>) -> Result<(), Error> {
+pub(crate) async fn complete(catalogue: &Arc<Catalogue>) -> Result<(), Error> {
     for domain in catalogue.domains_without_keys().await? {
         for algorithm in ALGORITHMS {
             let key = new_key(catalogue, &domain, algorithm, None).await?;
