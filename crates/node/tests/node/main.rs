@@ -10,6 +10,7 @@ mod links;
 mod lists;
 mod prefix;
 mod pushes;
+mod queue;
 mod sessions;
 mod transfers;
 mod watch;

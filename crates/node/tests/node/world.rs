@@ -19,6 +19,7 @@ use tonic::transport::Channel;
 use vault::MailboxKey;
 use vault::sealing::{PrivateKey, PublicKey, Sealer};
 use wire::node::node_client::NodeClient;
+use wire::queue::queue_client::QueueClient;
 use wire::session::Open;
 
 pub const NODE: &str = "node-1";
@@ -177,6 +178,11 @@ impl World {
     pub fn grpc(&self, role: Role) -> NodeClient<Channel> {
         let channel = wire::grpc::connect(&self.grpc.to_string(), Role::Node, self.client_tls(role)).unwrap();
         wire::grpc::node_client(channel)
+    }
+
+    pub fn queue(&self, role: Role) -> QueueClient<Channel> {
+        let channel = wire::grpc::connect(&self.grpc.to_string(), Role::Node, self.client_tls(role)).unwrap();
+        wire::grpc::queue_client(channel)
     }
 
     /// Where the file of this kind is: `mailboxes` or `waiting`.
