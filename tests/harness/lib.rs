@@ -4,6 +4,7 @@ pub mod client;
 pub mod corpus;
 pub mod dev;
 pub mod dovecot;
+pub mod https;
 pub mod imap;
 pub mod mirror;
 pub mod peer;

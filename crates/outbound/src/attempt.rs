@@ -54,6 +54,7 @@ pub struct Attempted {
 }
 
 /// One message to one destination.
+#[derive(Clone, Copy)]
 pub struct Errand<'a> {
     /// The destination as the queue names it.
     pub destination: &'a str,
@@ -79,16 +80,17 @@ struct Target {
 impl Sender {
     /// Tries once.
     pub async fn attempt(&self, errand: &Errand<'_>) -> Attempted {
+        let route = match self.routes.find(errand.destination).await {
+            Ok(route) => route,
+            Err(outcome) => return all(errand, &outcome, false),
+        };
         let needed = if errand.letter.require_tls { Security::Verified } else { Security::Clear };
+        let errand = &Errand { destination: shared_name(&route, errand.destination), ..*errand };
         while let Some(connection) = self.pool.take(errand.destination, needed) {
             if let Some(attempted) = self.over(errand, connection).await {
                 return attempted;
             }
         }
-        let route = match self.routes.find(errand.destination).await {
-            Ok(route) => route,
-            Err(outcome) => return all(errand, &outcome, false),
-        };
         self.over_route(errand, &route).await
     }
 
@@ -132,7 +134,8 @@ impl Sender {
         if !all_refuse && last.verdict == Verdict::Failed {
             last = Outcome { verdict: Verdict::Deferred, status: Status { class: 4, ..last.status }, ..last };
         }
-        all(errand, &last, last.verdict == Verdict::Deferred)
+        // What one message demands of TLS says nothing about the others.
+        all(errand, &last, last.verdict == Verdict::Deferred && !errand.letter.require_tls)
     }
 
     async fn over_new(&self, errand: &Errand<'_>, connection: Connection) -> Attempted {
@@ -252,6 +255,15 @@ impl Sender {
     fn stranger(&self, host: String, addresses: &[IpAddr], judged: Judged) -> Target {
         let addresses = self.guard.order(addresses).into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect();
         Target { host, addresses, judged, implicit_tls: false, signs_in: false, may_be_us: false }
+    }
+}
+
+/// Under what connections of a route wait for the next message: all that go the same way share them. No domain is so called.
+fn shared_name<'a>(route: &Route, destination: &'a str) -> &'a str {
+    match route {
+        Route::Local(_) => "(local)",
+        Route::Smart(_) => "(smart host)",
+        Route::Exchangers { .. } | Route::Literal(_) => destination,
     }
 }
 

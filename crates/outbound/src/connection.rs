@@ -84,10 +84,6 @@ impl Connection {
     pub fn is_clear(&self) -> bool {
         self.security == Security::Clear
     }
-    /// Whether it has carried a message already: it may be gone by now, which says nothing about the server.
-    pub fn is_used(&self) -> bool {
-        self.messages > 0
-    }
     /// How often it was begun with.
     pub fn messages(&self) -> u32 {
         self.messages

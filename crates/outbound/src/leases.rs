@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use wire::queue::{LeasedEntry, ReadRequest};
 
 /// Seconds of a lease: what a worker that died delays a message.
-pub const LEASE_SECONDS: u32 = 120;
+pub const LEASE_SECONDS: u32 = 60;
 /// Seconds between renewals: several may fail.
-pub const RENEW_SECONDS: u64 = 25;
+pub const RENEW_SECONDS: u64 = 12;
 /// Leases renewed in one question.
 const RENEWALS_MAX: usize = 1_000;
 

@@ -109,7 +109,7 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
         };
         tokio::join!(worker.run(&token), report);
     };
-    shutdown.drain(config.limits.drain(), work).await?;
+    shutdown.drain(config.limits.drain(), Box::pin(work)).await?;
     Ok(())
 }
 

@@ -94,7 +94,9 @@ impl Worker {
                     }
                     Err(error) => tracing::warn!(%error, "the nodes are not known"),
                 }
-                let _ = tokio::time::timeout(Duration::from_secs(NODES_SECONDS), stop.cancelled()).await;
+                // At the start of everything the nodes may come a moment later.
+                let pause = if nodes.is_empty() { NODE_PAUSE_MS } else { NODES_SECONDS * 1_000 };
+                let _ = tokio::time::timeout(Duration::from_millis(pause), stop.cancelled()).await;
             }
             tasks.close();
             tasks.wait().await;

@@ -102,7 +102,7 @@ fn a_failure_in_full() {
                     "Last-Attempt-Date": "Fri, 2 Jan 1970 00:00:00 +0000"
                 }
             ],
-            "<anna@sender.test>",
+            "anna@sender.test",
             "auto-replied"
         ])
     );

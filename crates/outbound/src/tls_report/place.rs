@@ -43,7 +43,7 @@ mod tests {
         let of = |records: &[&str]| places(records.iter().map(|record| record.as_bytes()));
         let mail = Place::Mail("reports@example.com".to_owned());
         let post = Place::Post("https://reporting.example.com/v1/tlsrpt".parse().unwrap());
-        assert_eq!(of(&["v=TLSRPTv1;rua=mailto:reports@example.com"]), [mail.clone()]);
+        assert_eq!(of(&["v=TLSRPTv1;rua=mailto:reports@example.com"]), std::slice::from_ref(&mail));
         let both = "v=TLSRPTv1; rua=https://reporting.example.com/v1/tlsrpt , mailto:reports@example.com?x=y";
         assert_eq!(of(&["v=spf1 -all", both]), [post, mail]);
         assert_eq!(of(&["v=TLSRPTv1; rua=http://a.test/,mailto:,ftp://x"]), []);
