@@ -40,7 +40,7 @@ pub(super) async fn run(append: Append, session: &mut Session, announced: Option
             match event {
                 Event::Message(options) => {
                     // RFC 3516 §4.4: parts of a literal8 may get another encoding; any piece of CATENATE can be one.
-                    let recodes = !matches!(chunk.ending, Ending::Octets { binary: false }) || !options.whole;
+                    let recodes = !options.whole || chunk.ending == Ending::Octets { binary: true };
                     transfer.begin(session, options, announced, recodes).await?;
                 }
                 Event::Url(url) => match transfer.url(session, &url).await {
