@@ -235,23 +235,32 @@ impl Round<'_> {
             Some(uid) => BTreeSet::from([uid]),
             None if matches!(difference.what.as_str(), "SEARCH" | "ESEARCH" | "SORT" | "THREAD") => {
                 let only = self.found_by_one(step);
-                // In another order: all of them, in Brevdue's order.
-                return if only.is_empty() { self.names_in(step, &difference.ours) } else { self.names(step, only) };
+                return if only.is_empty() { self.names_answered(step, difference) } else { self.names(step, only) };
             }
             None => BTreeSet::new(),
         };
         self.names(step, uids)
     }
 
-    /// The names of the messages in a text with their numbers or UIDs.
-    fn names_in(&mut self, step: &Step, text: &str) -> Vec<String> {
-        let numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse::<usize>().ok());
+    /// The names of the messages that only one of two answers has; of all, in Brevdue's order, where only the order differs.
+    fn names_answered(&mut self, step: &Step, difference: &Difference) -> Vec<String> {
+        let numbers = |text: &str| -> Vec<usize> {
+            text.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect()
+        };
+        let (ours, theirs) = (numbers(&difference.ours), numbers(&difference.theirs));
+        let only: Vec<usize> = ours.iter().filter(|one| !theirs.contains(one)).copied().collect();
+        let only = only.into_iter().chain(theirs.into_iter().filter(|one| !ours.contains(one))).collect::<Vec<_>>();
+        self.names_of(step, if only.is_empty() { ours } else { only })
+    }
+
+    /// The names of the messages with these numbers, or UIDs.
+    fn names_of(&mut self, step: &Step, numbers: Vec<usize>) -> Vec<String> {
         let known = &self.ours[step.connection].mirror.messages;
         let by_uid = step.name().starts_with("UID");
         let uid = |number: usize| {
             if by_uid { Some(number as u64) } else { known.get(number.checked_sub(1)?)?.uid.map(u64::from) }
         };
-        let uids: Vec<u64> = numbers.filter_map(uid).collect();
+        let uids: Vec<u64> = numbers.into_iter().filter_map(uid).collect();
         self.names(step, uids)
     }
 
