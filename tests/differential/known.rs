@@ -459,6 +459,15 @@ const UNDATED: &[&str] = &[
     "dashes",
 ];
 
+/// Whether Dovecot lists less than Brevdue, and nothing else.
+pub fn is_forgotten(difference: &Difference) -> bool {
+    let bare = |line: &str| {
+        ["\\haschildren", "\\hasnochildren", "\\noselect", " "].iter().fold(line.to_owned(), |l, a| l.replace(a, ""))
+    };
+    let lines = |text: &str| -> BTreeSet<String> { text.split("; ").map(bare).collect() };
+    difference.what == "LIST" && lines(&difference.theirs).is_subset(&lines(&difference.ours))
+}
+
 /// The known difference that this is.
 pub fn known(case: &Case<'_>) -> Option<&'static Known> {
     KNOWN.iter().find(|known| (known.applies)(case))
