@@ -12,6 +12,10 @@ const LIMITS: Limits = Limits { command_bytes_max: 400, skipped_bytes_max: 2000 
 /// Octets of a literal that becomes part of its command.
 const LITERAL_BYTES_MAX: u64 = 200;
 
+/// Names and quoted strings are UTF-8, and messages have no numbers.
+const EVERYTHING: Enabled =
+    Enabled { condstore: true, qresync: true, rev2: true, utf8: true, uid_only: true, annotations: true };
+
 #[derive(Debug, PartialEq)]
 enum Said {
     Command(Vec<u8>),
@@ -83,11 +87,13 @@ fuzz_target!(|data: &[u8]| {
 
     for said in &whole {
         if let Said::Command(text) = said {
-            let _ = parse(text, Enabled::default());
-            let _ = append::head(text, false, Enabled::default());
+            for enabled in [Enabled::default(), EVERYTHING] {
+                let _ = parse(text, enabled);
+                let _ = append::head(text, false, enabled);
+            }
         }
     }
-    let _ = parse(input, Enabled::default());
+    let _ = parse(input, EVERYTHING);
     if let Some(name) = mutf7::decode(input) {
         assert_eq!(mutf7::encode(&name).as_bytes(), input, "a name has one form");
     }
