@@ -4,6 +4,7 @@ use crate::limits::{
     CNAMES_MAX, FAILURE_TTL, NEGATIVE_TTL, NEGATIVE_TTL_MAX, RECORDS_MAX, TTL_MAX, TTL_MIN, TXT_BYTES_MAX,
 };
 use crate::records::{Data, Kind, LookupError};
+use crate::wildcard;
 use hickory_resolver::proto::dnssec::Proof;
 use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, Record};
@@ -12,7 +13,12 @@ use std::time::Duration;
 /// What came of one query.
 pub(crate) enum Answered {
     Message(Box<Message>),
-    Absent { no_such_name: bool, ttl_seconds: Option<u32> },
+    /// What it denies is not shown. What it holds was validated record set by record set.
+    Unproven(Box<Message>),
+    Absent {
+        no_such_name: bool,
+        ttl_seconds: Option<u32>,
+    },
 }
 
 /// What came of a look-up.
@@ -64,6 +70,7 @@ impl Chase {
     pub(crate) fn take(&mut self, answered: Answered) -> Step {
         let message = match answered {
             Answered::Message(message) => message,
+            Answered::Unproven(message) => return self.read_unproven(&message),
             Answered::Absent { no_such_name, ttl_seconds } => {
                 return Step::Done(Outcome::absent(absence(no_such_name), ttl_seconds));
             }
@@ -87,6 +94,23 @@ impl Chase {
                 Ok(false) => return self.nothing_here(message),
                 Err(error) => return Step::Done(Outcome::failure(error)),
             }
+        }
+    }
+
+    /// Takes what stands at the very name, and one CNAME at most: where it leads is asked anew.
+    fn read_unproven(&mut self, message: &Message) -> Step {
+        if !wildcard::is_proven(message, &self.at) {
+            return Step::Done(Outcome::failure(LookupError::Bogus));
+        }
+        match self.found(message) {
+            Ok(records) if !records.is_empty() => return Step::Done(self.done(records)),
+            Ok(_) => {}
+            Err(error) => return Step::Done(Outcome::failure(error)),
+        }
+        match self.follow(message) {
+            Ok(true) => Step::Ask,
+            Ok(false) => Step::Done(Outcome::failure(LookupError::Bogus)),
+            Err(error) => Step::Done(Outcome::failure(error)),
         }
     }
 

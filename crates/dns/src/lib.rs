@@ -12,6 +12,7 @@ mod public;
 mod records;
 mod resolver;
 mod upstream;
+mod wildcard;
 
 pub use config::ResolverError;
 pub use name::{Name, NameError};

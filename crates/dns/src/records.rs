@@ -178,8 +178,9 @@ pub(crate) fn from_wire(name: &hickory_resolver::proto::rr::Name) -> Option<Name
         if !text.is_empty() {
             text.push('.');
         }
-        // A dot inside a label would read as another name.
-        text.push_str(str::from_utf8(label).ok().filter(|label| label.is_ascii() && !label.contains('.'))?);
+        // A dot inside a label would read as another name, and a space as two words.
+        let plain = |label: &&str| label.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'.');
+        text.push_str(str::from_utf8(label).ok().filter(plain)?);
     }
     text.parse().ok()
 }

@@ -66,7 +66,9 @@ impl Upstream {
             Some(Err(NetError::Dns(DnsError::Nsec { response, proof, .. }))) if proof.is_insecure() => {
                 Ok(Answered::Message(Box::new(response.into_message())))
             }
-            Some(Err(NetError::Dns(DnsError::Nsec { .. }))) => Err(LookupError::Bogus),
+            Some(Err(NetError::Dns(DnsError::Nsec { response, .. }))) => {
+                Ok(Answered::Unproven(Box::new(response.into_message())))
+            }
             Some(Err(error)) => {
                 // The text may name what was asked.
                 tracing::debug!(%error, "a DNS query failed");
