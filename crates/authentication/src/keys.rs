@@ -173,3 +173,40 @@ fn translate(error: LookupError) -> Error {
         LookupError::Bogus | LookupError::Failed | LookupError::Off => DnsError::Resolver(String::new()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    //! What stands in DNS is a stranger's: any of it is read or refused.
+
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn of_policies_there_is_one_or_none() {
+        let read = |records: &[&str]| {
+            let records: Vec<Vec<u8>> = records.iter().map(|record| record.as_bytes().to_vec()).collect();
+            matches!(policy(&records), Txt::Dmarc(_))
+        };
+        assert!(read(&["v=DMARC1; p=none"]) && read(&["other", "v=DMARC1; p=none"]));
+        assert!(!read(&["v=DMARC1; p=none", "v=DMARC1; p=none"]) && !read(&["p=none; v=DMARC1"]) && !read(&[]));
+    }
+
+    proptest! {
+        #[test]
+        fn anything(
+            octets in proptest::collection::vec(any::<u8>(), 0..100),
+            tags in "((v=DKIM1|v=DMARC1|k=rsa|k=ed25519|p=|p=[A-Za-z0-9+/]{0,40}=?|p=reject|sp=|np=none|t=y|t=s|rua=mailto:a@b!10m|pct=[0-9]{0,4}|h=sha256|s=email|=|\\x30\\x82| );?){0,10}",
+        ) {
+            drop(domain_key(&[octets.clone(), tags.clone().into_bytes()]));
+            drop(policy(&[tags.into_bytes()]));
+            drop(policy(&[[b"v=DMARC1".as_slice(), &octets].concat()]));
+            // A key of these very octets.
+            use base64::Engine;
+            let key = base64::engine::general_purpose::STANDARD.encode(&octets);
+            if let Txt::DomainKey(key) = domain_key(&[format!("v=DKIM1; k=rsa; p={key}").into_bytes()]) {
+                let _ = key.p.public_key_bits();
+                drop(key.p.verify_bytes(b"x", &octets, mail_auth::common::crypto::Algorithm::RsaSha256));
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! goes by. What comes of the checks is [`Results`]; what is done about it is for the caller.
 
 mod arc;
+mod body;
 mod dkim;
 mod dmarc;
 mod field;

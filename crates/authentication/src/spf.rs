@@ -1,15 +1,18 @@
-//! SPF (RFC 7208 §4): a domain's record evaluated for a client, with the record's grammar and macros from the library.
+//! SPF (RFC 7208 §4): a domain's record evaluated for a client.
 //!
-//! Only the grammar: the library's own evaluation neither counts look-ups that find nothing nor refuses a domain with two
-//! records, and looks names up past our bounds.
+//! The library's evaluation is not used: it takes records that the grammar refuses, neither counts look-ups that find nothing
+//! nor refuses a domain with two records, and looks names up past our bounds.
+
+mod expand;
+mod grammar;
 
 use crate::limits::{CHECK_TIME_MAX, SPF_EXPLANATION_BYTES_MAX, SPF_HOSTS_MAX, SPF_LOOKUPS_MAX, SPF_VOID_LOOKUPS_MAX};
 use crate::results::{Identity, Spf, Verdict};
 use crate::verify::{Peer, forward};
 use dns::name::NAME_BYTES_MAX;
 use dns::{Name, Resolver};
-use mail_auth::common::parse::TxtRecordParser;
-use mail_auth::spf::{Macro, Mechanism, Qualifier, Spf as Record, Variables};
+use expand::{Values, fill, needs_name};
+use grammar::{Lengths, MacroString, Mechanism, Qualifier, Record};
 use std::net::IpAddr;
 
 /// Checks one identity. Never fails: what cannot be found out is a result.
@@ -79,7 +82,7 @@ impl Check<'_> {
             };
             for directive in &record.directives {
                 if self.matches(&directive.mechanism, &domain).await? {
-                    let result = verdict(&directive.qualifier);
+                    let result = verdict(directive.qualifier);
                     let explanation = match &record.exp {
                         Some(exp) if explain && result == Verdict::Fail => self.explanation(exp, &domain).await,
                         _ => None,
@@ -114,22 +117,20 @@ impl Check<'_> {
     async fn matches(&mut self, mechanism: &Mechanism, domain: &Name) -> Result<bool, Ended> {
         match mechanism {
             Mechanism::All => Ok(true),
-            Mechanism::Ip4 { addr, mask } => Ok(within(self.ip, IpAddr::V4(*addr), *mask, u128::MAX)),
-            Mechanism::Ip6 { addr, mask } => Ok(within(self.ip, IpAddr::V6(*addr), u32::MAX, *mask)),
-            Mechanism::Include { macro_string } => self.included(macro_string, domain).await,
-            Mechanism::A { macro_string, ip4_mask, ip6_mask } => {
+            Mechanism::Ip4(of, bits) => Ok(within(self.ip, IpAddr::V4(*of), Lengths { four: *bits, six: 128 })),
+            Mechanism::Ip6(of, bits) => Ok(within(self.ip, IpAddr::V6(*of), Lengths { four: 32, six: *bits })),
+            Mechanism::Include(target) => self.included(target, domain).await,
+            Mechanism::A(target, lengths) => {
                 self.count()?;
-                let Some(target) = self.target(macro_string, domain).await? else { return Ok(false) };
+                let Some(target) = self.of(target.as_ref(), domain).await? else { return Ok(false) };
                 let addresses = self.addresses(&target).await?;
-                Ok(addresses.iter().any(|address| within(self.ip, *address, *ip4_mask, *ip6_mask)))
+                Ok(addresses.iter().any(|address| within(self.ip, *address, *lengths)))
             }
-            Mechanism::Mx { macro_string, ip4_mask, ip6_mask } => {
-                self.exchanger(macro_string, domain, *ip4_mask, *ip6_mask).await
-            }
-            Mechanism::Ptr { macro_string } => self.named(macro_string, domain).await,
-            Mechanism::Exists { macro_string } => {
+            Mechanism::Mx(target, lengths) => self.exchanger(target.as_ref(), domain, *lengths).await,
+            Mechanism::Ptr(target) => self.named(target.as_ref(), domain).await,
+            Mechanism::Exists(target) => {
                 self.count()?;
-                let Some(target) = self.target(macro_string, domain).await? else { return Ok(false) };
+                let Some(target) = self.target(target, domain).await? else { return Ok(false) };
                 match self.resolver.exists(&target).await {
                     Ok(true) => Ok(true),
                     Ok(false) => self.void().map(|()| false),
@@ -140,7 +141,7 @@ impl Check<'_> {
     }
 
     /// RFC 7208 §5.2: an included record only ever says yes.
-    async fn included(&mut self, target: &Macro, domain: &Name) -> Result<bool, Ended> {
+    async fn included(&mut self, target: &MacroString, domain: &Name) -> Result<bool, Ended> {
         self.count()?;
         let target = self.target(target, domain).await?.ok_or(Verdict::PermError)?;
         let judged = Box::pin(self.domain(target, false)).await?;
@@ -153,9 +154,14 @@ impl Check<'_> {
     }
 
     /// RFC 7208 §5.4.
-    async fn exchanger(&mut self, target: &Macro, domain: &Name, four: u32, six: u128) -> Result<bool, Ended> {
+    async fn exchanger(
+        &mut self,
+        target: Option<&MacroString>,
+        domain: &Name,
+        lengths: Lengths,
+    ) -> Result<bool, Ended> {
         self.count()?;
-        let Some(target) = self.target(target, domain).await? else { return Ok(false) };
+        let Some(target) = self.of(target, domain).await? else { return Ok(false) };
         let exchangers = match self.resolver.mx(&target).await {
             Ok(answer) => answer.records,
             Err(error) if error.is_absent() => return self.void().map(|()| false),
@@ -166,7 +172,7 @@ impl Check<'_> {
         }
         for host in exchangers.into_iter().filter_map(|exchanger| exchanger.exchange) {
             let addresses = self.addresses(&host).await?;
-            if addresses.iter().any(|address| within(self.ip, *address, four, six)) {
+            if addresses.iter().any(|address| within(self.ip, *address, lengths)) {
                 return Ok(true);
             }
         }
@@ -174,9 +180,9 @@ impl Check<'_> {
     }
 
     /// RFC 7208 §5.5. What goes wrong with DNS here is no match.
-    async fn named(&mut self, target: &Macro, domain: &Name) -> Result<bool, Ended> {
+    async fn named(&mut self, target: Option<&MacroString>, domain: &Name) -> Result<bool, Ended> {
         self.count()?;
-        let Some(target) = self.target(target, domain).await? else { return Ok(false) };
+        let Some(target) = self.of(target, domain).await? else { return Ok(false) };
         let names = self.validated_names().await?;
         Ok(names.iter().any(|name| name.is_within(&target)))
     }
@@ -207,16 +213,36 @@ impl Check<'_> {
         }
     }
 
-    /// The name a term is about: its macros expanded, or the domain itself. `None` when that is no name.
-    async fn target(&mut self, target: &Macro, domain: &Name) -> Result<Option<Name>, Ended> {
-        if target.needs_ptr() && self.validated.is_none() {
+    /// The name a term is about: its own, or the domain.
+    async fn of(&mut self, target: Option<&MacroString>, domain: &Name) -> Result<Option<Name>, Ended> {
+        match target {
+            Some(target) => self.target(target, domain).await,
+            None => Ok(Some(domain.clone())),
+        }
+    }
+
+    /// The name with its macros filled in. `None` when that is no name.
+    async fn target(&mut self, target: &MacroString, domain: &Name) -> Result<Option<Name>, Ended> {
+        let filled = self.filled(target, domain).await?;
+        Ok(shortened(filled.strip_suffix('.').unwrap_or(&filled)).parse().ok())
+    }
+
+    async fn filled(&mut self, text: &MacroString, domain: &Name) -> Result<String, Ended> {
+        if needs_name(text) && self.validated.is_none() {
             // RFC 7208 §4.6.4: the macro counts like the mechanism.
             self.count()?;
             self.validated = Some(self.validated_name(domain).await?);
         }
-        let variables = self.variables(domain);
-        let expanded = target.eval(&variables, domain.as_str(), false);
-        Ok(shortened(expanded.trim_end_matches('.')).parse().ok())
+        let values = Values {
+            sender: &self.sender,
+            domain: domain.as_str(),
+            ip: self.ip,
+            helo: &self.helo,
+            host: &self.host,
+            validated: self.validated.as_deref().unwrap_or("unknown"),
+            time: jiff::Timestamp::now().as_second(),
+        };
+        Ok(fill(text, &values))
     }
 
     /// RFC 7208 §7.3: the domain's own name if it is among them, then one below it, then any.
@@ -230,26 +256,12 @@ impl Check<'_> {
         Ok(best.map_or_else(|| "unknown".to_owned(), |name| name.as_str().to_owned()))
     }
 
-    fn variables(&self, domain: &Name) -> Variables<'static> {
-        let mut variables = Variables::new();
-        variables.set_ip(&self.ip);
-        variables.set_sender(self.sender.clone().into_bytes());
-        variables.set_domain(domain.as_str().as_bytes().to_vec());
-        variables.set_helo_domain(self.helo.clone().into_bytes());
-        variables.set_host_domain(self.host.clone().into_bytes());
-        let validated = self.validated.as_deref().unwrap_or("unknown");
-        variables.set_validated_domain(validated.as_bytes().to_vec());
-        variables
-    }
-
     /// RFC 7208 §6.2: whatever goes wrong, there is none. Looked up after the result and not counted.
-    async fn explanation(&mut self, exp: &Macro, domain: &Name) -> Option<String> {
+    async fn explanation(&mut self, exp: &MacroString, domain: &Name) -> Option<String> {
         let target = self.target(exp, domain).await.ok()??;
         let answer = self.resolver.txt(&target).await.ok()?;
         let [text] = answer.records.as_slice() else { return None };
-        let text = Macro::parse(text).ok()?;
-        let variables = self.variables(domain);
-        let said = text.eval(&variables, domain.as_str(), false);
+        let said = self.filled(&grammar::explanation(text).ok()?, domain).await.ok()?;
         let printable = said.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         (printable && !said.is_empty()).then(|| said.chars().take(SPF_EXPLANATION_BYTES_MAX).collect())
     }
@@ -283,15 +295,21 @@ fn shortened(name: &str) -> &str {
     name
 }
 
-fn within(ip: IpAddr, of: IpAddr, four: u32, six: u128) -> bool {
+fn within(ip: IpAddr, of: IpAddr, lengths: Lengths) -> bool {
     match (ip, of) {
-        (IpAddr::V4(ip), IpAddr::V4(of)) => u32::from(ip) & four == u32::from(of) & four,
-        (IpAddr::V6(ip), IpAddr::V6(of)) => u128::from(ip) & six == u128::from(of) & six,
+        (IpAddr::V4(ip), IpAddr::V4(of)) => {
+            let differing = u32::from(ip) ^ u32::from(of);
+            differing.leading_zeros() >= lengths.four.into()
+        }
+        (IpAddr::V6(ip), IpAddr::V6(of)) => {
+            let differing = u128::from(ip) ^ u128::from(of);
+            differing.leading_zeros() >= lengths.six.into()
+        }
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
 }
 
-fn verdict(qualifier: &Qualifier) -> Verdict {
+fn verdict(qualifier: Qualifier) -> Verdict {
     match qualifier {
         Qualifier::Pass => Verdict::Pass,
         Qualifier::Fail => Verdict::Fail,

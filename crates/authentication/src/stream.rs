@@ -1,13 +1,11 @@
 //! A message as it goes by: the header kept, the body hashed.
 
+use crate::body::{BodyHash, Form};
 use crate::limits::HEADER_BYTES_MAX;
 use mail_auth::AuthenticatedMessage;
-use mail_auth::common::crypto::{HashAlgorithm, HashContext, HashImpl, Sha256};
+use mail_auth::common::crypto::HashAlgorithm;
 use mail_auth::dkim::Canonicalization;
-use mail_auth::dkim::canonicalize::BodyHasher;
 use memchr::memmem;
-
-type Hasher = BodyHasher<<Sha256 as HashImpl>::Context>;
 
 /// Takes a message in pieces of any size, with CRLF line ends and without dots that SMTP adds.
 pub struct BodyStream {
@@ -26,8 +24,8 @@ enum State {
 
 /// The canonical forms of the body that signatures ask for; the relaxed one is also for signatures of our own.
 struct Bodies {
-    relaxed: Hasher,
-    simple: Option<Hasher>,
+    relaxed: BodyHash,
+    simple: Option<BodyHash>,
 }
 
 impl Default for BodyStream {
@@ -90,8 +88,8 @@ impl BodyStream {
             // A message without a body, whose header may even lack the last CRLF.
             State::Header => Box::new(Bodies::for_header(&self.header)),
         };
-        let relaxed = digest(bodies.relaxed);
-        let simple = bodies.simple.map(digest);
+        let relaxed = bodies.relaxed.finish();
+        let simple = bodies.simple.map(BodyHash::finish);
         let from = AuthenticatedMessage::parse(&self.header).map(|message| domains(&message.from)).unwrap_or_default();
         Checked { header: self.header, relaxed, simple, too_large: false, from }
     }
@@ -110,25 +108,15 @@ impl Bodies {
     fn for_header(header: &[u8]) -> Self {
         let asked = AuthenticatedMessage::parse(header).map(|message| message.body_hashes).unwrap_or_default();
         let asks_for_simple = asked.iter().any(|(form, ..)| *form == Canonicalization::Simple);
-        let hasher = |form| BodyHasher::new(Sha256::hasher(), form, 0);
-        Self {
-            relaxed: hasher(Canonicalization::Relaxed),
-            simple: asks_for_simple.then(|| hasher(Canonicalization::Simple)),
-        }
+        Self { relaxed: BodyHash::new(Form::Relaxed), simple: asks_for_simple.then(|| BodyHash::new(Form::Simple)) }
     }
 
     fn push(&mut self, bytes: &[u8]) {
-        self.relaxed.write(bytes);
+        self.relaxed.push(bytes);
         if let Some(simple) = &mut self.simple {
-            simple.write(bytes);
+            simple.push(bytes);
         }
     }
-}
-
-fn digest(hasher: Hasher) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(hasher.finish().0.complete().as_ref());
-    out
 }
 
 /// The domains of addresses, each once, as A-labels where they have such.
