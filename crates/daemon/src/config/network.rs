@@ -137,3 +137,55 @@ pub(super) fn redis(redis: &Redis) -> Result<(), Wrong> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers() {
+        let parsed = |text: &str| DnsServer::parse(text);
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let https = |address: &str, name: &str, path: &str| {
+            Some(DnsServer::Https { address: at(address), name: name.into(), path: path.into() })
+        };
+        assert_eq!(parsed("udp://192.0.2.1"), Some(DnsServer::Plain(at("192.0.2.1:53"))));
+        assert_eq!(parsed("udp://[2001:db8::1]:5353"), Some(DnsServer::Plain(at("[2001:db8::1]:5353"))));
+        assert_eq!(parsed("tcp://[2001:db8::1]"), Some(DnsServer::Tcp(at("[2001:db8::1]:53"))));
+        assert_eq!(parsed("https://9.9.9.9/dns-query"), https("9.9.9.9:443", "9.9.9.9", "/dns-query"));
+        assert_eq!(parsed("https://[2620:fe::fe]:8443/q"), https("[2620:fe::fe]:8443", "2620:fe::fe", "/q"));
+        assert_eq!(
+            parsed("https://DNS.Example:8443/dns-query#192.0.2.1"),
+            https("192.0.2.1:8443", "dns.example", "/dns-query")
+        );
+        for bad in [
+            "",
+            "192.0.2.1",
+            "udp://",
+            "udp://dns.example",
+            "udp://192.0.2.1:0",
+            "tls://192.0.2.1",
+            "https://192.0.2.1",
+            "https://dns.example/q",
+            "https://dns.example:0/q#192.0.2.1",
+            "https://dns.example/a b#192.0.2.1",
+            "https://dns.example/q#x",
+        ] {
+            assert_eq!(parsed(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_an_operator_is_told() {
+        let wrong = dns(&Dns { servers: vec!["9.9.9.9".into()], ..Dns::default() }).unwrap_err();
+        assert_eq!((wrong.key, wrong.problem.as_str()), ("dns.servers", "`9.9.9.9` is no DNS server"));
+        assert!(dns(&Dns { servers: vec!["udp://9.9.9.9".into(); 17], ..Dns::default() }).is_err());
+        let told = |url: &str| redis(&Redis { url: url.into(), ..Redis::default() }).err().map(|wrong| wrong.problem);
+        for good in ["", "redis://127.0.0.1:6379/0", "rediss://user@redis.example"] {
+            assert_eq!(told(good), None, "{good}");
+        }
+        assert_eq!(told("http://x").as_deref(), Some("no redis or rediss URL"));
+        assert_eq!(told("redis://user:secret@host/0").as_deref(), Some("it holds a password"));
+        assert_eq!(told("redis://:secret@host/0").as_deref(), Some("it holds a password"));
+    }
+}
