@@ -9,11 +9,13 @@ pub mod imap;
 pub mod mirror;
 pub mod peer;
 pub mod postfix;
+pub mod redis;
 pub mod smtp;
 pub mod tls;
 pub mod transcript;
 pub mod value;
 pub mod wait;
+pub mod zone;
 
 pub use dev::{Dev, User};
 pub use imap::Imap;
