@@ -5,6 +5,7 @@
 
 pub mod alias;
 pub mod domain;
+pub mod queue;
 pub mod srs;
 pub mod webhook;
 

@@ -63,6 +63,9 @@ pub enum Command {
     /// Programs that are called with mail.
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// Mail that waits to leave.
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// Rewritten senders of forwarded mail.
     #[command(subcommand)]
     Srs(SrsCommand),
@@ -147,6 +150,59 @@ pub enum CaCommand {
         #[arg(long = "name", value_name = "HOST")]
         names: Vec<String>,
     },
+}
+
+/// `queue …`
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// List messages and their recipients, the oldest first.
+    List {
+        /// Only those for this destination: a domain, or webhook: and an id.
+        destination: Option<String>,
+        /// Messages at most.
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        limit: u32,
+    },
+    /// List destinations, those with the most recipients first.
+    Destinations {
+        /// Destinations at most.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+    },
+    /// Show one message's envelope and what became of its recipients so far.
+    Show {
+        /// The message, as the list names it.
+        id: String,
+    },
+    /// Try again now, also where a destination is paused.
+    Retry(QueueMeant),
+    /// Keep back until released; what is being tried now is tried to the end.
+    Hold(QueueMeant),
+    /// No longer keep back.
+    Release(QueueMeant),
+    /// Remove. Nobody is told.
+    Drop {
+        /// Which.
+        #[command(flatten)]
+        meant: QueueMeant,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Which messages are meant.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct QueueMeant {
+    /// One message, as the list names it.
+    pub id: Option<String>,
+    /// Everything for this destination.
+    #[arg(long, value_name = "NAME")]
+    pub destination: Option<String>,
+    /// Everything.
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `domain …`
