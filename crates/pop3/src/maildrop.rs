@@ -52,6 +52,9 @@ impl Maildrop {
         // Reading only: \Recent is left to those who see it.
         let select = Select { name: model::folder::INBOX.to_owned(), read_only: true, ..Select::default() };
         let selected = session.select(select).await?;
+        // From here on the folder is spoken of by its id alone: what becomes of it is of no interest, and what is marked can be
+        // removed at the end.
+        session.unselect().await?;
         let uids = uid_set(selected.uids.as_ref())?;
         let mut messages = Vec::with_capacity(uids.len().min(MESSAGES_MAX));
         if !uids.is_empty() {
