@@ -6,7 +6,9 @@ use daemon::shared::Shared;
 use harness::redis::Redis;
 use std::time::Duration;
 
+/// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(600);
+/// Over while the test waits for it.
 const SHORT: Duration = Duration::from_millis(40);
 
 fn section(redis: &Redis) -> config::Redis {
