@@ -28,10 +28,10 @@ impl Targets {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Without {
     /// Forward to this address no more.
-    #[arg(long = "no-forward", value_name = "ADDRESS")]
+    #[arg(id = "no_forwards", long = "no-forward", value_name = "ADDRESS")]
     pub forwards: Vec<String>,
     /// Call this webhook no more.
-    #[arg(long = "no-webhook", value_name = "ID")]
+    #[arg(id = "no_webhooks", long = "no-webhook", value_name = "ID")]
     pub webhooks: Vec<String>,
 }
 
