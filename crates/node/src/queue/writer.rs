@@ -192,7 +192,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; `changed` is told of every commit that may have made something due.
+    /// Starts the thread and waits until it has tried to open the file; `changed` is told of every commit that may have made
+    /// something due.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -200,13 +201,17 @@ impl Writer {
         let (jobs, queued) = sync_channel(QUEUED_JOBS_MAX + ENQUEUES_MAX);
         let shown = Arc::new(Shown::default());
         let mut thread = Thread { open, file: None, shown: shown.clone(), changed };
-        // What the file holds is shown from the start; a file that does not open is tried again by the first job.
+        let (tried, first) = sync_channel(1);
+        // Readers find the file, and what it holds is shown, from the start; one that does not open is tried again by the
+        // first job.
         let spawned = std::thread::Builder::new().name(name).spawn(move || {
             if let Err(error) = thread.file() {
                 tracing::error!("{error}");
             }
+            let _ = tried.send(());
             thread.serve(&queued);
         })?;
+        let _ = first.recv();
         let places = Arc::new(Semaphore::new(QUEUED_JOBS_MAX));
         Ok(Self { jobs: Mutex::new(Some(jobs)), places, shown, thread: Mutex::new(Some(spawned)) })
     }

@@ -281,13 +281,14 @@ async fn notices_are_queued_with_the_settlement() {
 #[ignore = "a measurement"]
 async fn measured() {
     let count: u64 = std::env::var("BREVDUE_QUEUED").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
-    let world = std::sync::Arc::new(World::new().await);
+    let world = World::new().await;
+    let queue = world.queue(Role::Mx);
     let since = Instant::now();
     let mut streams = tokio::task::JoinSet::new();
     for stream in 0..10 {
-        let world = world.clone();
+        let mut queue = queue.clone();
         streams.spawn(async move {
-            let (mut queue, text) = (world.queue(Role::Mx), vec![b'x'; 10_000]);
+            let text = vec![b'x'; 10_000];
             for number in 0..count / 10 {
                 let to = to(&[&format!("a@d{}.example", number % 100)]);
                 let steps = vec![begin(number * 10 + stream, to), data(&text), commit(text.len())];
