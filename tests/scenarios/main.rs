@@ -9,6 +9,7 @@ mod killed;
 mod long_commands;
 mod memory;
 mod nodes;
+mod outbound;
 mod pieces;
 mod pop3;
 mod quota;

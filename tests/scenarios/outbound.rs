@@ -1,0 +1,194 @@
+//! Mail that people send, all the way to another host: Postfix, in a zone of DNS of the test's own.
+
+use harness::https::Https;
+use harness::postfix::{Postfix, certificate};
+use harness::zone::Zone;
+use harness::{Dev, Imap, User, until};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A `dev` whose outbound finds these records, and servers at this port.
+fn start(zone: &Zone, port: u16, outbound: &str) -> (Dev, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    let settings =
+        format!("{}enabled = true\n[outbound]\nport = {port}\nallow_private = true\n{outbound}", zone.toml());
+    fs::write(&file, settings).unwrap();
+    (Dev::start(1, &["--settings", file.to_str().unwrap()]), folder)
+}
+
+/// Submits a message; the recipients that were refused at once, as Python prints them.
+fn submit(dev: &Dev, from: &User, message: &str, to: &[&str]) -> String {
+    let file = dev.scratch().join("message");
+    fs::write(&file, message).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/submit.py");
+    let done = Command::new("python3")
+        .arg(script)
+        .arg(dev.port("submission").to_string())
+        .args([&from.address, &from.password])
+        .arg(&file)
+        .args(to)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).trim().to_owned()
+}
+
+fn message(subject: &str) -> String {
+    format!("From: u1@example.test\r\nTo: somebody@postfix.test\r\nSubject: {subject}\r\n\r\nHello\r\n.\r\nBye\r\n")
+}
+
+/// What came into INBOX.
+fn inbox(dev: &Dev, count: usize) -> Vec<String> {
+    until("notices come home", || {
+        let mut imap = Imap::sign_in(dev, dev.user(1));
+        let messages = imap.messages("INBOX");
+        (messages.len() >= count)
+            .then(|| messages.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect())
+    })
+}
+
+const RECORDS: &str =
+    "postfix.test. 60 MX 10 mx.postfix.test.\nmx.postfix.test. 60 A 127.0.0.1\nnull.test. 60 MX 0 .\n";
+
+#[test]
+fn each_recipient_has_its_end_and_the_sender_hears_of_it() {
+    let Some(postfix) = Postfix::start(&[]) else { return };
+    let zone = Zone::start(RECORDS);
+    let (dev, _folder) = start(&zone, postfix.port, "");
+    let to = ["good@postfix.test", "bad@postfix.test", "who@null.test", "x@nowhere.test", "u1@example.test"];
+    assert_eq!(submit(&dev, dev.user(1), &message("one"), &to), "[]");
+    let arrived = postfix.wait_for(1);
+    let text = String::from_utf8_lossy(&arrived[0]).into_owned();
+    assert!(text.contains("Subject: one\n") && text.ends_with("\nHello\n.\nBye\n"), "{text}");
+    // Its own copy, and a notice for each of the three destinations that failed.
+    let messages = inbox(&dev, 4);
+    let notices: Vec<_> = messages.iter().filter(|text| text.contains("report-type=delivery-status")).collect();
+    assert_eq!(notices.len(), 3, "{messages:?}");
+    for (recipient, status) in [("bad@postfix.test", "5.1.1"), ("who@null.test", "5.1.10"), ("x@nowhere.test", "5.1.2")]
+    {
+        let of = notices.iter().find(|text| text.contains(&format!("Final-Recipient: rfc822; {recipient}\r\n")));
+        let of = of.unwrap_or_else(|| panic!("no notice of {recipient}"));
+        assert!(of.contains(&format!("Action: failed\r\nStatus: {status}\r\n")), "{of}");
+        assert!(of.starts_with("Return-Path: <>\r\n"), "{of}");
+        assert!(of.contains("Subject: one\r\n"), "{of}");
+    }
+    dev.stop();
+}
+
+#[test]
+fn killed_at_random_everything_arrives() {
+    let Some(postfix) = Postfix::start(&[]) else { return };
+    let zone = Zone::start(RECORDS);
+    let (dev, _folder) = start(&zone, postfix.port, "");
+    const COUNT: usize = 40;
+    for n in 0..COUNT {
+        submit(&dev, dev.user(1), &message(&format!("number {n} end")), &["good@postfix.test"]);
+        if n % 10 == 5 {
+            dev.kill_and_wait("outbound", 1);
+        }
+    }
+    let subjects = until("everything has arrived", || {
+        let messages = postfix.messages();
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        let all: Vec<String> = messages.iter().map(text).collect();
+        let there = |n: usize| all.iter().any(|text| text.contains(&format!("Subject: number {n} end\n")));
+        (0..COUNT).all(there).then_some(all)
+    });
+    println!("{} duplicates among {COUNT} messages with 4 kills", subjects.len() - COUNT);
+    dev.stop();
+}
+
+/// Postfix with a certificate for `mx.postfix.test`, and one that is somebody else's.
+struct Secure {
+    postfix: Postfix,
+    right: (PathBuf, PathBuf),
+    wrong: (PathBuf, PathBuf),
+    _folder: tempfile::TempDir,
+}
+
+impl Secure {
+    fn start() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        Command::new("chmod").arg("755").arg(folder.path()).status().unwrap();
+        let (right, wrong) = (certificate(folder.path(), "mx.postfix.test"), certificate(folder.path(), "other.test"));
+        let settings = Postfix::tls(&right.0, &right.1);
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        Some(Self { postfix: Postfix::start(&settings)?, right, wrong, _folder: folder })
+    }
+}
+
+/// The data of `3 0 1`: SHA-256 of the whole certificate.
+fn fingerprint(cert: &Path) -> String {
+    let printed =
+        Command::new("openssl").args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]).arg(cert).output().unwrap();
+    let text = String::from_utf8(printed.stdout).unwrap();
+    text.trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase()
+}
+
+/// What stands in the queue's last status of the only entry, once it was tried.
+fn put_off(dev: &Dev) -> String {
+    until("the message is put off", || {
+        let log = metrics(dev);
+        log.lines()
+            .find(|line| line.starts_with("brevdue_outbound_recipients_total") && line.contains("result=\"deferred\""))
+            .map(str::to_owned)
+    })
+}
+
+fn metrics(dev: &Dev) -> String {
+    let url = format!("http://127.0.0.1:{}/metrics", dev.port("metrics"));
+    String::from_utf8_lossy(&Command::new("curl").args(["-sS", &url]).output().unwrap().stdout).into_owned()
+}
+
+#[test]
+fn dane_delivers_to_the_right_certificate_only() {
+    let Some(secure) = Secure::start() else { return };
+    let port = secure.postfix.port;
+    for (cert, delivers) in [(&secure.right.0, true), (&secure.wrong.0, false)] {
+        let tlsa = format!("_{port}._tcp.mx.postfix.test. 60 TLSA 3 0 1 {}\n", fingerprint(cert));
+        let zone = Zone::start(&format!("{RECORDS}{tlsa}"));
+        let (dev, _folder) = start(&zone, port, "");
+        let before = secure.postfix.messages().len();
+        submit(&dev, dev.user(1), &message("dane"), &["good@postfix.test"]);
+        if delivers {
+            secure.postfix.wait_for(before + 1);
+            assert!(metrics(&dev).contains("security=\"verified\""), "{}", metrics(&dev));
+        } else {
+            put_off(&dev);
+            assert_eq!(secure.postfix.messages().len(), before);
+        }
+        dev.stop();
+    }
+}
+
+#[test]
+fn mta_sts_delivers_to_the_right_certificate_only() {
+    let Some(secure) = Secure::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let site = certificate(folder.path(), "mta-sts.postfix.test");
+    // The policy names the host; only the authority that is trusted makes the difference.
+    let policy = "version: STSv1\nmode: enforce\nmx: *.postfix.test\nmax_age: 86400\n";
+    let https = Https::start(&site, policy, "text/plain");
+    let records =
+        format!("{RECORDS}_mta-sts.postfix.test. 60 TXT \"v=STSv1; id=1;\"\nmta-sts.postfix.test. 60 A 127.0.0.1\n");
+    for (trusted, delivers) in [(&secure.right.0, true), (&secure.wrong.0, false)] {
+        let ca = folder.path().join("ca.pem");
+        fs::write(&ca, fs::read_to_string(&site.0).unwrap() + &fs::read_to_string(trusted).unwrap()).unwrap();
+        let zone = Zone::start(&records);
+        let settings = format!("https_port = {}\nca = \"{}\"\n", https.port, ca.display());
+        let (dev, _folder) = start(&zone, secure.postfix.port, &settings);
+        let before = secure.postfix.messages().len();
+        submit(&dev, dev.user(1), &message("sts"), &["good@postfix.test"]);
+        if delivers {
+            secure.postfix.wait_for(before + 1);
+            assert!(metrics(&dev).contains("security=\"verified\""), "{}", metrics(&dev));
+        } else {
+            put_off(&dev);
+            assert_eq!(secure.postfix.messages().len(), before);
+        }
+        dev.stop();
+    }
+    assert!(https.asked().iter().any(|asked| asked["path"] == "/.well-known/mta-sts.txt"));
+}
