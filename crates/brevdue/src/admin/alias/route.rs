@@ -35,12 +35,12 @@ pub(super) fn stored() -> Target {
     Target { to: Some(To::Store(true)) }
 }
 
-fn forwarded(to: &String) -> Target {
-    Target { to: Some(To::Forward(to.clone())) }
+fn forwarded(to: &str) -> Target {
+    Target { to: Some(To::Forward(to.to_owned())) }
 }
 
-fn called(id: &String) -> Target {
-    Target { to: Some(To::Webhook(id.clone())) }
+fn called(id: &str) -> Target {
+    Target { to: Some(To::Webhook(id.to_owned())) }
 }
 
 /// The name of the rule for an address, or for `*@domain`.
@@ -89,7 +89,8 @@ impl Calls {
 
     /// Everything that was asked for.
     pub(super) fn targets(&self, targets: &Targets) -> Vec<Target> {
-        targets.forwards.iter().map(forwarded).chain(self.ids.iter().map(called)).collect()
+        let forwards = targets.forwards.iter().map(|to| forwarded(to));
+        forwards.chain(self.ids.iter().map(|id| called(id))).collect()
     }
 
     /// What came of it; webhooks that were made for what was then refused are taken away again.
@@ -143,8 +144,8 @@ pub(super) async fn edited(
     let calls = Calls::make(admin, edit.targets, "").await?;
     request.add = calls.targets(edit.targets);
     request.add.extend(edit.store.then(stored));
-    request.remove = edit.without.forwards.iter().map(forwarded).collect();
-    request.remove.extend(edit.without.webhooks.iter().map(called));
+    request.remove = edit.without.forwards.iter().map(|to| forwarded(to)).collect();
+    request.remove.extend(edit.without.webhooks.iter().map(|id| called(id)));
     request.remove.extend(edit.no_store.then(stored));
     let changed = admin.directory.change_rule(request).await.map_err(|error| why_not(&name, error));
     let rule = calls.keep_if(admin, changed).await?;
