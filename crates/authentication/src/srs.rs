@@ -64,7 +64,9 @@ impl<'a> Keys<'a> {
         }
         let (local, from) = sender.rsplit_once('@').ok_or(SrsError::Form)?;
         let local = unquote(local);
-        if local.is_empty() || from.is_empty() || from.contains('=') || local.contains(char::is_control) {
+        let is_domain =
+            |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '=' | '"' | '\\' | '<' | '>' | '(' | ')');
+        if local.is_empty() || local.contains(char::is_control) || from.is_empty() || !from.chars().all(is_domain) {
             return Err(SrsError::Form);
         }
         let rewritten = match Form::parse(&local) {

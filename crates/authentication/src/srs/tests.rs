@@ -62,7 +62,7 @@ fn a_second_and_a_third_forwarder() {
 fn forms() {
     let secrets = [secret(1)];
     let keys = Keys::new(&secrets).unwrap();
-    for bad in ["ann", "@example.com", "ann@", "ann@exa=mple", "a\r\nb@example.com"] {
+    for bad in ["ann", "@example.com", "ann@", "ann@exa=mple", "a\r\nb@example.com", "a@b\r\nc", "a@b c", "a@b>"] {
         assert_eq!(keys.forward(bad, "fwd.example", day(9)), Err(SrsError::Form), "{bad:?}");
     }
     let long = format!("{}@example.com", "x".repeat(60));
