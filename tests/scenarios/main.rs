@@ -12,6 +12,7 @@ mod nodes;
 mod outbound;
 mod pieces;
 mod pop3;
+mod queue;
 mod quota;
 mod rules;
 mod secrecy;
