@@ -14,6 +14,7 @@ mod pieces;
 mod pop3;
 mod queue;
 mod quota;
+mod records;
 mod rules;
 mod secrecy;
 mod sync;
