@@ -35,7 +35,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "authentication",
         ],
     ),
-    ("mx", &["model", "vault", "message", "smtp", "wire", "daemon", "directory", "node-client"]),
+    (
+        "mx",
+        &["model", "vault", "message", "smtp", "wire", "daemon", "directory", "node-client", "dns", "authentication"],
+    ),
     (
         "outbound",
         &["model", "vault", "message", "smtp", "wire", "daemon", "directory", "node-client", "dns", "authentication"],

@@ -374,6 +374,14 @@ pub struct Mx {
     pub connections_per_source_max: usize,
     /// Octets of one message.
     pub message_bytes_max: u64,
+    /// Whether the domains' policy is for clients on this machine too.
+    pub policy_on_loopback: bool,
+    /// rspamd's worker, `http://host:port`; empty for none.
+    pub rspamd: String,
+    /// clamd, `host:port`; empty for none.
+    pub clamd: String,
+    /// Milliseconds that both may delay a message.
+    pub engine_wait_ms: u64,
 }
 
 impl Default for Mx {
@@ -386,6 +394,10 @@ impl Default for Mx {
             connections_max: 2000,
             connections_per_source_max: 50,
             message_bytes_max: MESSAGE_BYTES_MAX,
+            policy_on_loopback: false,
+            rspamd: String::new(),
+            clamd: String::new(),
+            engine_wait_ms: 5000,
         }
     }
 }

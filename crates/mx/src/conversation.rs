@@ -1,6 +1,7 @@
 //! One client's conversation: moves octets between the connection and the session, and answers the session's questions.
 
 use crate::limits::{OUTPUT_BYTES_MAX, READ_BYTES};
+use crate::policy::Client;
 use crate::trace::Peer;
 use crate::transaction::Transaction;
 use crate::transport::Transport;
@@ -132,7 +133,9 @@ impl Conversation {
                     return Ok(None);
                 }
                 Event::Mail(mail) => {
-                    let reply = match Transaction::new(&self.mx, mail.path, mail.size) {
+                    let hello = self.session.hello().unwrap_or_default().to_owned();
+                    let client = Client { address: self.client, hello };
+                    let reply = match Transaction::new(&self.mx, mail, client) {
                         Ok(transaction) => {
                             self.transaction = Some(transaction);
                             SENDER_OK
@@ -156,12 +159,12 @@ impl Conversation {
                 }
                 Event::Body(text) => {
                     if let Some(transaction) = &mut self.transaction {
-                        Box::pin(transaction.text(text)).await;
+                        Box::pin(transaction.text(&self.mx, text)).await;
                     }
                 }
                 Event::Message => {
                     let reply = match self.transaction.take() {
-                        Some(transaction) => Box::pin(transaction.finish()).await,
+                        Some(transaction) => Box::pin(transaction.finish(&self.mx)).await,
                         None => answers::INTERNAL,
                     };
                     self.session.answer(&reply);

@@ -126,6 +126,13 @@ impl Delivery {
         verdict
     }
 
+    /// Gives up a mailbox that was admitted; before [`Delivery::begin`].
+    pub async fn withdraw(&mut self, mailbox: &MailboxId) {
+        for share in &mut self.shares {
+            share.withdraw(mailbox).await;
+        }
+    }
+
     /// The recipients are settled: the text may come.
     ///
     /// # Errors

@@ -1,18 +1,26 @@
 //! The MX front-end: SMTP from the internet, sealing and delivery. Holds nothing: what it has acknowledged is on a node.
 
 mod answers;
+mod content;
 mod conversation;
 pub mod deliver;
+mod engines;
+mod filter;
 mod health;
+mod inspection;
 pub mod limits;
 pub mod metrics;
 mod nodes;
+mod onward;
 mod patience;
+mod policy;
 mod recipient;
 mod trace;
 mod transaction;
 mod transport;
+mod verdict;
 
+pub use engines::Engines;
 pub use patience::Patience;
 
 use ::directory::client::DirectoryClient;
@@ -21,11 +29,14 @@ use daemon::clock::{Clock, SystemClock};
 use daemon::config::Config;
 use daemon::limits::{Limit, SourceLimit};
 use daemon::listen::{ListenError, Listeners};
+use daemon::shared::{Shared, SharedError};
 use daemon::shutdown::{DrainTimeout, Shutdown};
 use daemon::telemetry::{self, Health, Recorder, TelemetryError};
 use daemon::tls::{self, Internal, TlsError};
+use dns::{Resolver, ResolverError};
 use model::Role;
 use model::limits::{MESSAGE_BYTES_MAX, RECIPIENTS_MAX};
+use node_client::queue::Enqueuer;
 use nodes::Nodes;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
@@ -42,6 +53,11 @@ pub struct Mx {
     tls: TlsAcceptor,
     patience: Patience,
     trusts_loopback: bool,
+    policy_on_loopback: bool,
+    resolver: Resolver,
+    shared: Shared,
+    enqueuer: Enqueuer,
+    engines: Engines,
     clock: Arc<dyn Clock>,
 }
 
@@ -59,6 +75,14 @@ pub struct Parts {
     pub patience: Patience,
     /// Whether clients on this machine may speak before the greeting: scripts do, and are no spam.
     pub trusts_loopback: bool,
+    /// Whether policy is asked for clients on this machine too.
+    pub policy_on_loopback: bool,
+    /// Where names are looked up.
+    pub resolver: Resolver,
+    /// Counters and marks that front-ends share.
+    pub shared: Shared,
+    /// What else looks at content.
+    pub engines: Engines,
     /// The time of day in Received.
     pub clock: Arc<dyn Clock>,
 }
@@ -66,9 +90,22 @@ pub struct Parts {
 impl Mx {
     /// From its parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { session, directory, internal, public, patience, trusts_loopback, clock } = parts;
-        let nodes = Nodes::new(directory.clone(), internal);
-        Self { session, directory, nodes, tls: TlsAcceptor::from(public), patience, trusts_loopback, clock }
+        let nodes = Nodes::new(parts.directory.clone(), Arc::clone(&parts.internal));
+        let enqueuer = Enqueuer::new(parts.directory.clone(), parts.internal);
+        Self {
+            session: parts.session,
+            directory: parts.directory,
+            nodes,
+            tls: TlsAcceptor::from(parts.public),
+            patience: parts.patience,
+            trusts_loopback: parts.trusts_loopback,
+            policy_on_loopback: parts.policy_on_loopback,
+            resolver: parts.resolver,
+            shared: parts.shared,
+            enqueuer,
+            engines: parts.engines,
+            clock: parts.clock,
+        }
     }
 
     /// Does what every message needs: a look-up in the directory, and a word with every node.
@@ -119,6 +156,10 @@ pub enum RunError {
     Telemetry(#[from] TelemetryError),
     /// The directory's address is none.
     Directory(#[from] EndpointError),
+    /// Redis cannot be used as it is configured.
+    Shared(#[from] SharedError),
+    /// DNS cannot be asked as it is configured.
+    Dns(#[from] ResolverError),
     /// A socket failed.
     Io(#[from] std::io::Error),
     /// Conversations did not end in time.
@@ -132,6 +173,7 @@ pub enum RunError {
 pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -> Result<(), RunError> {
     let recorder = Recorder::install(Role::Mx)?;
     let internal = Internal::load(&config.internal, Role::Mx)?.client;
+    let shared = Shared::connect(&config.redis)?;
     let parts = Parts {
         session: session_config(&config),
         directory: DirectoryClient::connect(&config.directory.address, Arc::clone(&internal))?,
@@ -139,6 +181,10 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
         public: tls::public_server(&config.mx.cert, &config.mx.key)?,
         patience: Patience::default(),
         trusts_loopback: true,
+        policy_on_loopback: config.mx.policy_on_loopback,
+        resolver: Resolver::new(&config.dns, shared.clone())?,
+        shared,
+        engines: Engines::new(&config.mx),
         clock: Arc::new(SystemClock),
     };
     let mx = Arc::new(Mx::new(parts));

@@ -52,3 +52,26 @@ pub const OUTPUT_BYTES_MAX: usize = 8 * 1024;
 pub const NODE_ENDPOINTS_MAX: usize = 1_024;
 /// Seconds for the health check.
 pub const HEALTH_SECONDS_MAX: u64 = 5;
+
+/// Block lists that are asked for one message: each is a look-up, and a handful is what people use.
+pub const LISTS_MAX: usize = 16;
+/// Domains of links that lists are asked for.
+pub const URI_DOMAINS_MAX: usize = 20;
+/// Octets of a message's text that are kept to look into: what people read, and where links and names of attachments are.
+pub const SAMPLE_BYTES_MAX: usize = 256 * 1024;
+/// Links of one message that are looked at.
+pub const LINKS_MAX: usize = 200;
+/// Names within archives that are looked at.
+pub const ARCHIVE_NAMES_MAX: usize = 200;
+/// Octets of reasons in the field that tells the score.
+pub const REASONS_BYTES_MAX: usize = 2048;
+/// Octets of a header that is held until it is known whether From is written anew.
+pub const FORWARD_HEADER_BYTES_MAX: usize = authentication::limits::HEADER_BYTES_MAX;
+/// Labels of an author's domain whose DMARC record is looked for: the domain and those above it (RFC 9989 §4.10: 8).
+pub const DMARC_LABELS_MAX: usize = 8;
+/// Octets of text that are handed to rspamd and clamd at once.
+pub const ENGINE_FRAME_BYTES: usize = 64 * 1024;
+/// Frames that wait for one of them.
+pub const ENGINE_FRAMES_MAX: usize = 4;
+/// Octets of an answer of theirs: a score with every symbol takes some 10 KB.
+pub const ENGINE_ANSWER_BYTES_MAX: u64 = 256 * 1024;

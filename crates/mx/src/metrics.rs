@@ -12,3 +12,11 @@ pub const LINKS_LOST: &str = "brevdue_mx_links_lost_total";
 pub const REPLAYS: &str = "brevdue_mx_replays_total";
 /// Conversations by `end`: `quit`, `gone`, `timeout`, `closed`, `tls_failed`.
 pub const CONVERSATIONS: &str = "brevdue_mx_conversations_total";
+/// Refusals and junk by `stage` of the policy.
+pub const REFUSED: &str = "brevdue_mx_policy_refused_total";
+/// Messages by `verdict` of their score: `good`, `junk`.
+pub const JUDGED: &str = "brevdue_mx_judged_total";
+/// Questions to rspamd and clamd by `engine` and `answer`: `yes`, `no`, `none` (stopped, slow or wrong).
+pub const ENGINES: &str = "brevdue_mx_engine_answers_total";
+/// Messages put into queues by `kind`: `forward`, `webhook`, `bounce`.
+pub const ENQUEUED: &str = "brevdue_mx_enqueued_total";

@@ -57,6 +57,15 @@ impl Nodes {
         nodes.into_iter().map(|node| Ok((node.id, self.channel(&node.grpc_endpoint)?))).collect()
     }
 
+    /// The label of a node that registered, whichever.
+    ///
+    /// # Errors
+    /// See [`NodeError`].
+    pub async fn any(&self) -> Result<String, NodeError> {
+        let nodes = self.directory.nodes().await?;
+        nodes.into_iter().next().map(|node| node.id).ok_or_else(|| NodeError::Unknown("of any name".to_owned()))
+    }
+
     fn channel(&self, endpoint: &str) -> Result<NodeRpc, NodeError> {
         // No invariant of the map spans a panic.
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);

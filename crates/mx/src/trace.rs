@@ -1,7 +1,7 @@
-//! The trace fields that go on top of a message (RFC 5321 §4.4): Return-Path, then Received.
+//! The trace field that says how a message came here (RFC 5321 §4.4).
 
 use crate::Mx;
-use message::trace::{Greeting, Received, Tls, received, return_path};
+use message::trace::{Greeting, Received, Tls};
 use model::DeliveryId;
 use smtp::{Path, Protocol};
 use std::net::IpAddr;
@@ -18,8 +18,8 @@ pub struct Peer<'a> {
     pub tls: Option<(&'static str, String)>,
 }
 
-/// Both fields, with their line ends. The recipient is named only when there is just one.
-pub fn fields(mx: &Mx, id: DeliveryId, reverse_path: &Path, peer: &Peer<'_>, only: Option<&Path>) -> String {
+/// Received, with its line ends. The recipient is named only when there is just one.
+pub fn received(mx: &Mx, id: DeliveryId, peer: &Peer<'_>, name: Option<&str>, only: Option<&Path>) -> String {
     let greeting = match (peer.protocol.utf8, peer.protocol.extended) {
         (true, _) => Greeting::Utf8Smtp,
         (false, true) => Greeting::Esmtp,
@@ -27,11 +27,10 @@ pub fn fields(mx: &Mx, id: DeliveryId, reverse_path: &Path, peer: &Peer<'_>, onl
     };
     let id = id.to_string();
     let recipients: Vec<&str> = only.map(Path::as_str).into_iter().collect();
-    let mut fields = return_path(reverse_path.as_str());
-    fields.push_str(&received(&Received {
+    message::trace::received(&Received {
         greeted_as: peer.hello,
         client: peer.address,
-        client_name: None,
+        client_name: name,
         by: &mx.session.hostname,
         greeting,
         tls: peer.tls.as_ref().map(|(version, cipher)| Tls { version, cipher }),
@@ -39,6 +38,5 @@ pub fn fields(mx: &Mx, id: DeliveryId, reverse_path: &Path, peer: &Peer<'_>, onl
         id: &id,
         recipients: &recipients,
         at: mx.clock.now(),
-    }));
-    fields
+    })
 }

@@ -109,6 +109,7 @@ fn mx(mx: &Mx) -> Result<(), Wrong> {
     within("mx.connections_max", mx.connections_max, 1..=1_000_000)?;
     within("mx.connections_per_source_max", mx.connections_per_source_max, 0..=1_000_000)?;
     // RFC 5321 §4.5.3.1.7: 64 K octets at least.
+    within("mx.engine_wait_ms", mx.engine_wait_ms, 0..=60_000)?;
     within("mx.message_bytes_max", mx.message_bytes_max, 65_536..=MESSAGE_BYTES_MAX)?;
     if mx.hostname.is_empty() { Ok(()) } else { host_name("mx.hostname", &mx.hostname) }
 }

@@ -86,6 +86,11 @@ impl Link {
         Ok(admission.verdict())
     }
 
+    /// Gives up a recipient.
+    pub(super) async fn withdraw(&mut self, mailbox: &MailboxId) -> Result<(), LinkError> {
+        self.send(Step::Drop(wire::node::Drop { mailbox_id: mailbox.to_string() })).await
+    }
+
     /// Sends text in the clear, once the node has room for it.
     pub(super) async fn plain(&mut self, data: Bytes) -> Result<(), LinkError> {
         self.spend(data.len() as u64).await?;

@@ -96,6 +96,19 @@ impl Share {
         Ok(verdict)
     }
 
+    /// Gives up a recipient that was admitted.
+    pub(super) async fn withdraw(&mut self, mailbox: &MailboxId) {
+        if !self.has(mailbox) {
+            return;
+        }
+        self.recipients.retain(|recipient| recipient.mailbox != *mailbox);
+        if let Some(link) = self.link.as_mut()
+            && let Err(error) = link.withdraw(mailbox).await
+        {
+            self.lose(&error);
+        }
+    }
+
     pub(super) fn has(&self, mailbox: &MailboxId) -> bool {
         self.recipients.iter().any(|recipient| recipient.mailbox == *mailbox)
     }

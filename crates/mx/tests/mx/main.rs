@@ -7,4 +7,6 @@ mod commits;
 mod conversations;
 mod deliveries;
 mod node;
+mod queue;
+mod routes;
 mod world;

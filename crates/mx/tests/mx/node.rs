@@ -67,7 +67,7 @@ pub struct State {
 pub struct ScriptedNode {
     pub state: Arc<Mutex<State>>,
     /// The owners' keys: what is sealed is opened as they would.
-    keys: Arc<HashMap<MailboxId, PrivateKey>>,
+    keys: Arc<Mutex<HashMap<MailboxId, PrivateKey>>>,
     /// Credit is given back only while this is true.
     pub gives_credit: watch::Sender<bool>,
 }
@@ -87,7 +87,11 @@ struct Delivering {
 
 impl ScriptedNode {
     pub fn new(keys: HashMap<MailboxId, PrivateKey>) -> Self {
-        Self { state: Arc::default(), keys: Arc::new(keys), gives_credit: watch::Sender::new(true) }
+        Self { state: Arc::default(), keys: Arc::new(Mutex::new(keys)), gives_credit: watch::Sender::new(true) }
+    }
+
+    pub fn learn(&self, mailbox: MailboxId, key: PrivateKey) {
+        self.keys.lock().unwrap().insert(mailbox, key);
     }
 
     pub fn script(&self, troubles: impl IntoIterator<Item = Trouble>) {
@@ -202,8 +206,8 @@ impl Delivering {
     }
 
     fn opened(&self, mailbox: MailboxId, sealed_prefix: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        let mut opener =
-            Opener::new(&self.node.keys[&mailbox], &self.wraps[&mailbox], &self.delivery, &mailbox).unwrap();
+        let keys = self.node.keys.lock().unwrap();
+        let mut opener = Opener::new(&keys[&mailbox], &self.wraps[&mailbox], &self.delivery, &mailbox).unwrap();
         let mut text = opener.push(&self.sealed).unwrap();
         let prefix = opener.open_prefix(sealed_prefix).unwrap();
         text.extend(opener.finish().unwrap());

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::node::{ScriptedNode, Stored};
+use crate::queue::ScriptedQueue;
 use daemon::accept::Acceptor;
 use daemon::limits::Limit;
 use daemon::tls::Internal;
@@ -22,7 +23,8 @@ use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio_util::sync::CancellationToken;
 use vault::sealing::{PrivateKey, PublicKey};
-use wire::directory::{AddAliasRequest, Credential, CredentialKind, NodeInfo};
+use wire::directory::target::To;
+use wire::directory::{AddAliasRequest, Credential, CredentialKind, NodeInfo, Target};
 
 /// Octets of a message: small, so that tests of it are.
 pub const SIZE_MAX: u64 = 4 * 1024 * 1024;
@@ -33,7 +35,9 @@ pub struct World {
     dir: TempDir,
     pub mx: SocketAddr,
     pub role: Arc<Mx>,
+    pub admin: DirectoryClient,
     pub nodes: [ScriptedNode; 2],
+    pub queues: [ScriptedQueue; 2],
     pub shutdown: CancellationToken,
     pub served: JoinHandle<()>,
     directory: CancellationToken,
@@ -44,9 +48,11 @@ pub struct World {
 /// Who is who: name, mailbox, node. `ann` and `bea` are on the first node, `cay` and `dan` on the second.
 pub const PEOPLE: [(&str, u8, usize); 5] =
     [("ann", 1, 0), ("bea", 2, 0), ("cay", 3, 1), ("dan", 4, 1), ("postmaster@mx", 5, 0)];
+/// Who comes later, with routes of their own.
+const LATER: [(&str, u8, usize); 2] = [("fwd", 6, 0), ("both", 7, 0)];
 
 pub fn mailbox(name: &str) -> MailboxId {
-    let (_, number, _) = PEOPLE.into_iter().find(|(of, ..)| *of == name).unwrap();
+    let (_, number, _) = PEOPLE.into_iter().chain(LATER).find(|(of, ..)| *of == name).unwrap();
     MailboxId::from_bytes([number; 12])
 }
 
@@ -80,7 +86,7 @@ fn credential(id: u8, kind: CredentialKind) -> Credential {
     Credential { id, label, kind: kind.into(), wrapped_key: vec![1; 77].into(), created_ms: 0 }
 }
 
-async fn add_alias(admin: &DirectoryClient, person: (&str, u8, usize), key: &PublicKey) {
+async fn add_alias(admin: &DirectoryClient, person: (&str, u8, usize), key: &PublicKey, targets: Vec<Target>) {
     let (name, number, node) = person;
     let address = if name.contains('@') { format!("{name}.example.com") } else { format!("{name}@example.com") };
     let request = AddAliasRequest {
@@ -94,7 +100,7 @@ async fn add_alias(admin: &DirectoryClient, person: (&str, u8, usize), key: &Pub
             credential(number + 100, CredentialKind::Recovery),
         ],
         node_id: format!("node-{node}"),
-        targets: Vec::new(),
+        targets,
     };
     admin.add_alias(request).await.unwrap();
 }
@@ -117,7 +123,8 @@ impl World {
         let public = ca::public_self_signed(&["mx.example.com"], &path.join("public"), Timestamp::now()).unwrap();
         let (directory_at, directory, directory_served) = start_directory(path).await;
         let admin = DirectoryClient::connect(&directory_at.to_string(), issue(path, Role::Admin).client).unwrap();
-        let (nodes, node_stops) = start_nodes(path, &admin).await;
+        let queues = [ScriptedQueue::default(), ScriptedQueue::default()];
+        let (nodes, node_stops) = start_nodes(path, &admin, &queues).await;
         let internal = issue(path, Role::Mx).client;
         let parts = Parts {
             session: smtp::Config {
@@ -133,6 +140,10 @@ impl World {
             public: tls::public_server(&public.cert, &public.key).unwrap(),
             patience,
             trusts_loopback: false,
+            policy_on_loopback: false,
+            resolver: dns::Resolver::disabled(),
+            shared: daemon::shared::Shared::in_process(),
+            engines: mx::Engines::default(),
             clock: Arc::new(NOW.parse::<Timestamp>().unwrap()),
         };
         let role = Arc::new(Mx::new(parts));
@@ -143,7 +154,7 @@ impl World {
             let acceptor = Acceptor::new(listener, Limit::new("mx", 100), None);
             serving.serve(acceptor, &until).await;
         });
-        Self { dir, mx: at, role, nodes, shutdown, served, directory, directory_served, node_stops }
+        Self { dir, mx: at, role, admin, nodes, queues, shutdown, served, directory, directory_served, node_stops }
     }
 
     pub async fn client(&self) -> Client {
@@ -171,6 +182,30 @@ impl World {
         roots
     }
 
+    /// An alias of [`LATER`] with these targets.
+    pub async fn alias(&self, name: &str, targets: &[To]) {
+        let person = LATER.into_iter().find(|(of, ..)| *of == name).unwrap();
+        let targets = targets.iter().map(|to| Target { to: Some(to.clone()) }).collect();
+        let (private, public) = PrivateKey::generate().unwrap();
+        self.nodes[person.2].learn(mailbox(name), private);
+        add_alias(&self.admin, person, &public, targets).await;
+    }
+
+    /// Waits until a change in the directory has reached the MX: RCPT is answered so.
+    pub async fn route_is(&self, client: &mut Client, address: &str, reply: &str) {
+        let mut heard = String::new();
+        for _ in 0..500 {
+            assert!(client.say("MAIL FROM:<sender@client.example>").await.starts_with("250"));
+            heard = client.say(&format!("RCPT TO:<{address}>")).await;
+            assert!(client.say("RSET").await.starts_with("250"));
+            if heard == reply {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(heard, reply);
+    }
+
     pub async fn stop_directory(&mut self) {
         self.directory.cancel();
         (&mut self.directory_served).await.unwrap();
@@ -182,14 +217,18 @@ impl World {
 }
 
 async fn start_directory(path: &Path) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
-    let catalogue = Arc::new(Catalogue::open(&path.join("catalogue.db"), &path.join("directory.key")).await.unwrap());
+    let catalogue = Arc::new(Catalogue::open(&path.join("catalogue.db"), &path.join("catalogue.key")).await.unwrap());
     let (listener, at) = loopback().await;
     let stop = CancellationToken::new();
     let serving = directory::server::serve(catalogue, listener, issue(path, Role::Directory).server, stop.clone());
     (at, stop, tokio::spawn(async move { serving.await.unwrap() }))
 }
 
-async fn start_nodes(path: &Path, admin: &DirectoryClient) -> ([ScriptedNode; 2], Vec<CancellationToken>) {
+async fn start_nodes(
+    path: &Path,
+    admin: &DirectoryClient,
+    queues: &[ScriptedQueue; 2],
+) -> ([ScriptedNode; 2], Vec<CancellationToken>) {
     let mut keys = [HashMap::new(), HashMap::new()];
     let pairs = PEOPLE.map(|person| (person, PrivateKey::generate().unwrap()));
     let mut public = Vec::new();
@@ -202,7 +241,7 @@ async fn start_nodes(path: &Path, admin: &DirectoryClient) -> ([ScriptedNode; 2]
     for (number, node) in nodes.iter().enumerate() {
         let (listener, at) = loopback().await;
         let (tls, stop) = (issue(path, Role::Node).server, CancellationToken::new());
-        let routes = wire::grpc::node_routes(node.clone());
+        let routes = wire::grpc::with_queue(wire::grpc::node_routes(node.clone()), queues[number].clone());
         tokio::spawn(wire::grpc::serve(listener, tls, routes, stop.clone().cancelled_owned()));
         stops.push(stop);
         let (id, grpc_endpoint) = (format!("node-{number}"), at.to_string());
@@ -213,7 +252,7 @@ async fn start_nodes(path: &Path, admin: &DirectoryClient) -> ([ScriptedNode; 2]
         admin.add_domain(&domain.parse::<Domain>().unwrap()).await.unwrap();
     }
     for (person, key) in &public {
-        add_alias(admin, *person, key).await;
+        add_alias(admin, *person, key, Vec::new()).await;
     }
     (nodes, stops)
 }
