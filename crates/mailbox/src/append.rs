@@ -6,7 +6,7 @@ use crate::folders::FolderState;
 use crate::ingest::Content;
 use crate::keywords::column;
 use crate::tokens;
-use crate::types::{Append, Appended, Change, FlagState, FolderId, TokenAnswer};
+use crate::types::{Append, Appended, Change, FlagState, FolderId, FolderRef, TokenAnswer};
 use crate::writer::Tx;
 use model::limits::MESSAGE_BYTES_MAX;
 use model::{DeliveryId, Token, Uid};
@@ -80,13 +80,19 @@ impl Tx<'_> {
         if append.delivery.is_none() {
             self.require_room(append.content.size(), 1)?;
         }
-        let mut folder = FolderState::load(self.connection, append.folder)?;
-        let uid = folder.take_uid()?;
+        // Before anything is written.
+        FolderState::load(self.connection, append.folder)?;
         let modseq = self.counters.next_modseq()?;
         let keyword_ids = self.keyword_ids(append.keywords)?;
         // The MODSEQ of its first message names the email: it is used once in the mailbox's life.
         let email = modseq.get() as i64;
         let size = self.insert_email(email, append.content)?;
+        let place = match append.folder {
+            FolderRef::Incoming { junk: false } => FolderRef::Incoming { junk: self.sounds_like_junk(email)? },
+            named @ (FolderRef::Id(_) | FolderRef::Name(_) | FolderRef::Incoming { junk: true }) => named,
+        };
+        let mut folder = FolderState::load(self.connection, place)?;
+        let uid = folder.take_uid()?;
         self.connection.prepare_cached(INSERT_MESSAGE)?.execute(params![
             folder.id.0,
             uid.get(),

@@ -73,6 +73,8 @@ impl Tx<'_> {
             self.require_room(bytes, sources.len() as u64)?;
         }
         let (uid_validity, new) = self.insert_copies(asked.to, &sources, asked.now)?;
+        let to = FolderState::load(self.connection, asked.to.into())?.id;
+        self.teach(folder, to, &sources.iter().map(|each| each.email).collect::<Vec<_>>())?;
         let highest_modseq = if asked.remove && !sources.is_empty() {
             let gone = |each: &Source| Gone { uid: each.uid, flags: each.flags, size: each.size, email: each.email };
             self.remove(folder, &sources.iter().map(gone).collect::<Vec<_>>())?

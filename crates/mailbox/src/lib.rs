@@ -7,6 +7,7 @@ mod annotation;
 mod append;
 mod check;
 mod checkpoint;
+mod classifier;
 mod content;
 mod copy;
 mod create;

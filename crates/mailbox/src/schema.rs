@@ -20,8 +20,11 @@ pub(crate) type Objects = BTreeMap<(String, String), String>;
 
 static MAILBOX_OBJECTS: OnceLock<Objects> = OnceLock::new();
 /// The mailbox file; its mark is `Brvm`.
-pub(crate) static MAILBOX: Schema =
-    Schema { application_id: 0x4272_766d, files: &[include_str!("../schema/0001.sql")], expected: &MAILBOX_OBJECTS };
+pub(crate) static MAILBOX: Schema = Schema {
+    application_id: 0x4272_766d,
+    files: &[include_str!("../schema/0001.sql"), include_str!("../schema/0002.sql")],
+    expected: &MAILBOX_OBJECTS,
+};
 
 static WAITING_OBJECTS: OnceLock<Objects> = OnceLock::new();
 /// The waiting-mail file; its mark is `Brvw`.
@@ -166,8 +169,8 @@ mod tests {
     fn other_files_and_later_versions_are_refused() {
         let connection = fresh();
         connection.execute_batch("PRAGMA user_version=7").unwrap();
-        assert!(matches!(MAILBOX.check(&connection), Err(Error::NewerSchema { found: 7, known: 1 })));
-        connection.execute_batch("PRAGMA user_version=1; PRAGMA application_id=5").unwrap();
+        assert!(matches!(MAILBOX.check(&connection), Err(Error::NewerSchema { found: 7, known: 2 })));
+        connection.execute_batch("PRAGMA user_version=2; PRAGMA application_id=5").unwrap();
         assert!(matches!(MAILBOX.check(&connection), Err(Error::WrongMailbox(_))));
     }
 }

@@ -39,8 +39,8 @@ fn each_failure_has_its_own_name() {
     let writer = place.writer();
     drop(writer);
     raw(&place, "PRAGMA user_version=9");
-    assert!(matches!(failure(&place, &place.key, &place.id), Error::NewerSchema { found: 9, known: 1 }));
-    raw(&place, "PRAGMA user_version=1; DROP INDEX message_email");
+    assert!(matches!(failure(&place, &place.key, &place.id), Error::NewerSchema { found: 9, known: 2 }));
+    raw(&place, "PRAGMA user_version=2; DROP INDEX message_email");
     let Error::SchemaDiffers(text) = failure(&place, &place.key, &place.id) else { panic!("not named") };
     assert_eq!(text, "index message_email is missing");
 }
