@@ -6,6 +6,7 @@ use crate::answers::policy as answers;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// What the settings count in.
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Counts this recipient, and says whether that is too many. A limit of 0 is none.
