@@ -3,6 +3,7 @@
 mod byte_for_byte;
 mod clients;
 mod compress;
+mod engines;
 mod front_ends;
 mod hostile;
 mod killed;

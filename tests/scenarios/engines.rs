@@ -1,0 +1,122 @@
+//! A real clamd with a signature of the test's own and a real rspamd change what becomes of a message; stopped or silent, they
+//! hold none up beyond the wait that is configured.
+
+use harness::{Dev, Smtp, until};
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// What the signature finds, in hex: `a-virus-of-the-tests-own`.
+const SIGNATURE: &str = "Tests.Own:0:*:612d76697275732d6f662d7468652d74657374732d6f776e\n";
+const VIRUS: &str = "a-virus-of-the-tests-own";
+/// The text that every rspamd knows as spam.
+const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X";
+/// The wait that is configured.
+const WAIT_MS: u64 = 2000;
+
+/// A daemon of the test's own; it ends with it.
+struct Daemon(Child, u16);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port()
+}
+
+fn answers(port: u16) -> Option<()> {
+    TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
+}
+
+fn clamd(folder: &Path) -> Daemon {
+    let port = free_port();
+    let database = folder.join("signatures");
+    fs::create_dir(&database).expect("a folder");
+    fs::write(database.join("own.ndb"), SIGNATURE).expect("written");
+    let config = folder.join("clamd.conf");
+    let text = format!(
+        "Foreground yes\nTCPSocket {port}\nTCPAddr 127.0.0.1\nDatabaseDirectory {}\nTemporaryDirectory {}\nLogFile {}\n",
+        database.display(),
+        folder.display(),
+        folder.join("clamd.log").display()
+    );
+    fs::write(&config, text).expect("written");
+    let mut command = Command::new("clamd");
+    command.arg("-c").arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let daemon = Daemon(command.spawn().expect("clamd starts; scripts/setup installs it"), port);
+    until("clamd listens", || answers(port));
+    daemon
+}
+
+fn rspamd(folder: &Path) -> Daemon {
+    let port = free_port();
+    let config = folder.join("rspamd.conf");
+    // Its own pattern is known without rules, and they would ask lists of the world.
+    let text = format!(
+        "options {{ pidfile = \"{0}/rspamd.pid\"; tempdir = \"{0}\"; filters = \"\"; dns {{ nameserver = \"127.0.0.1:1\"; }} }}\n\
+         actions {{ reject = 15; add_header = 6; }}\n\
+         logging {{ type = \"file\"; filename = \"{0}/rspamd.log\"; }}\n\
+         worker \"normal\" {{ bind_socket = \"127.0.0.1:{port}\"; count = 1; }}\n",
+        folder.display()
+    );
+    fs::write(&config, text).expect("written");
+    let mut command = Command::new("rspamd");
+    command.arg("-f").arg("-c").arg(&config).arg("-i").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let daemon = Daemon(command.spawn().expect("rspamd starts; scripts/setup installs it"), port);
+    until("rspamd listens", || answers(port));
+    daemon
+}
+
+fn dev(folder: &Path, mx: &str) -> Dev {
+    let file = folder.join("settings.toml");
+    let settings = format!("[mx]\npolicy_on_loopback = true\nengine_wait_ms = {WAIT_MS}\n{mx}\n");
+    fs::write(&file, settings).expect("written");
+    Dev::start(1, &["--settings", file.to_str().expect("UTF-8")])
+}
+
+fn send(dev: &Dev, body: &str) -> String {
+    let mut smtp = Smtp::connect(dev);
+    smtp.command("MAIL FROM:<a@sender.example>");
+    smtp.command(&format!("RCPT TO:<{}>", dev.user(1).address));
+    smtp.command("DATA");
+    let head = "From: a@sender.example\r\nDate: Mon, 24 Nov 2025 05:07:09 +0000\r\nMessage-ID: <1@sender.example>\r\nSubject: x";
+    smtp.command(&format!("{head}\r\n\r\n{body}\r\n."))
+}
+
+#[test]
+fn clamd_refuses_and_when_it_stops_mail_goes_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let daemon = clamd(folder.path());
+    let dev = dev(folder.path(), &format!("clamd = \"127.0.0.1:{}\"", daemon.1));
+    assert_eq!(send(&dev, VIRUS), "552 5.7.0 The message has a virus in it");
+    assert!(send(&dev, "clean").starts_with("250 2.0.0 "));
+    drop(daemon);
+    assert!(send(&dev, VIRUS).starts_with("250 2.0.0 "));
+    dev.stop();
+}
+
+#[test]
+fn one_that_says_nothing_is_waited_for_no_longer_than_configured() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("bound").port();
+    let dev = dev(folder.path(), &format!("rspamd = \"http://127.0.0.1:{port}\"\nclamd = \"127.0.0.1:{port}\""));
+    assert!(send(&dev, &"x\r\n".repeat(200_000)).starts_with("250 2.0.0 "));
+    drop(silent);
+    dev.stop();
+}
+
+#[test]
+fn rspamd_scores() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let daemon = rspamd(folder.path());
+    let dev = dev(folder.path(), &format!("rspamd = \"http://127.0.0.1:{}\"", daemon.1));
+    assert!(send(&dev, "hello").starts_with("250 2.0.0 "));
+    assert_eq!(send(&dev, GTUBE), "550 5.7.0 The message looks like spam");
+    dev.stop();
+}
