@@ -43,7 +43,25 @@ const ARROWS: &[(&str, &[&str])] = &[
         "outbound",
         &["model", "vault", "message", "smtp", "wire", "daemon", "directory", "node-client", "dns", "authentication"],
     ),
-    ("brevdue", &["model", "vault", "mailbox", "wire", "daemon", "directory", "dns", "node", "node-client", "imap", "pop3", "submission", "mx", "outbound"]),
+    (
+        "brevdue",
+        &[
+            "model",
+            "vault",
+            "mailbox",
+            "wire",
+            "daemon",
+            "directory",
+            "dns",
+            "node",
+            "node-client",
+            "imap",
+            "pop3",
+            "submission",
+            "mx",
+            "outbound",
+        ],
+    ),
 ];
 
 /// Crates that one crate alone may use, and that crate's name.
