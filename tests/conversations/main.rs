@@ -1,5 +1,7 @@
 //! Plays every transcript of `conversations/` against one running system, each with fresh users.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use harness::Dev;
 use harness::transcript::Player;
 use std::collections::HashMap;
@@ -26,8 +28,14 @@ fn every_transcript_plays() {
 
 fn variables(dev: &Dev, first: usize) -> HashMap<String, String> {
     let (one, two) = (dev.user(first), dev.user(first + 1));
-    let pairs =
-        [("user", &one.address), ("password", &one.password), ("user2", &two.address), ("password2", &two.password)];
+    let plain = STANDARD.encode(format!("\0{}\0{}", one.address, one.password));
+    let pairs = [
+        ("user", &one.address),
+        ("password", &one.password),
+        ("plain", &plain),
+        ("user2", &two.address),
+        ("password2", &two.password),
+    ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
 

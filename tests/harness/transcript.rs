@@ -21,7 +21,7 @@
 //! C~ raw\r\n\x00            bytes with escapes, nothing added
 //! C: a NOOP {{900*x }}       the text behind the star, so many times
 //! ```
-//! Variables set by the runner: `user`, `password`, `user2`, `password2`, `domain`.
+//! Variables set by the runner: `user`, `password`, `plain` (the message of SASL PLAIN in base64), `user2`, `password2`, `domain`.
 
 use crate::dev::{Dev, IO_LIMIT};
 use crate::tls::Wire;

@@ -107,6 +107,9 @@ fn pids(data: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Directory, node, two IMAP front-ends, POP3, MX, submission, outbound.
+const PROCESSES: usize = 8;
+
 #[test]
 fn a_system_with_its_users_from_start_to_end() {
     let folder = tempfile::tempdir().unwrap();
@@ -121,9 +124,9 @@ fn a_system_with_its_users_from_start_to_end() {
     assert_eq!((users[0]["address"].as_str(), users[1]["password"].as_str()), (Some("ann@x.test"), Some("short")));
     assert_eq!((dev.ready["domain"].as_str(), dev.ready["imap_all"].as_array().unwrap().len()), (Some("x.test"), 2));
     assert_eq!(dev.ready["pid"].as_u64(), Some(dev.child.id().into()));
-    assert_eq!(dev.ready["processes"].as_array().unwrap().len(), 5);
+    assert_eq!(dev.ready["processes"].as_array().unwrap().len(), PROCESSES);
     assert!(Path::new(dev.ready["ca"].as_str().unwrap()).is_file());
-    assert_eq!(pids(&data).len(), 5);
+    assert_eq!(pids(&data).len(), PROCESSES);
     assert_eq!((dev.sign_in("ann@x.test", &ann), dev.sign_in("bob@y.test", "wrong")), ("OK".into(), "NO".into()));
 
     let health = dev.get("/health");

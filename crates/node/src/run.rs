@@ -15,13 +15,20 @@ use directory::client::{DirectoryClient, NodeInfo};
 use model::Role;
 use rustls::ServerConfig;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The name of the gRPC socket, when it is inherited.
 pub const GRPC_LISTENER: &str = "node-grpc";
 /// The name of the socket for metrics and health, when it is inherited.
 pub const METRICS_LISTENER: &str = "metrics";
+
+/// How long the end waits for the volumes to be let go; a process that ends lets go of them in any case.
+const RELEASE_WAIT: Duration = Duration::from_secs(2);
+/// How often it looks.
+const RELEASE_LOOK: Duration = Duration::from_millis(1);
 
 /// Why the role ended.
 #[derive(Debug, thiserror::Error)]
@@ -153,7 +160,7 @@ impl Node {
         let routes = wire::grpc::with_queue(routes, queue::Service::new(self.queues.clone(), stop.clone()));
         let served = wire::grpc::serve(listener, tls, routes, stop.cancelled_owned()).await;
         self.stop.cancel();
-        let (shards, queues) = (self.shards, self.queues);
+        let (shards, queues, primary) = (self.shards, self.queues, self.primary);
         let joined = tokio::task::spawn_blocking(move || {
             queues.close();
             shards.into_iter().for_each(Handle::join);
@@ -161,6 +168,11 @@ impl Node {
         let joined = joined.await;
         if joined.is_err() {
             tracing::error!("a shard could not be joined");
+        }
+        // The transport's own tasks let go of the volumes a moment after it has ended; who starts the next node wants them free.
+        let deadline = Instant::now() + RELEASE_WAIT;
+        while Arc::strong_count(&primary) > 1 && Instant::now() < deadline {
+            tokio::time::sleep(RELEASE_LOOK).await;
         }
         served
     }
