@@ -160,7 +160,10 @@ fn a_system_with_its_users_from_start_to_end() {
 
 fn aliases_and_passwords(at: &impl Fn(&[&str]) -> Vec<String>, ann: &str, scratch: &Path) {
     assert!(refused(at(&["alias", "add", "carol@z.test"])).contains("`brevdue domain add z.test`"));
-    assert_eq!(brevdue(at(&["domain", "add", "Z.test"])).out, "z.test: mail is taken for it from now on\nWhat it needs in DNS: brevdue dns z.test\n");
+    assert_eq!(
+        brevdue(at(&["domain", "add", "Z.test"])).out,
+        "z.test: mail is taken for it from now on\nWhat it needs in DNS: brevdue dns z.test\n"
+    );
     assert!(refused(at(&["domain", "add", "z.test"])).starts_with("z.test: the domain exists already"));
     let carol = json(&with_input(at(&["alias", "add", "carol@z.test", "--password-stdin", "--json"]), "chosen\n"));
     assert_eq!((carol["address"].as_str(), carol.get("password")), (Some("carol@z.test"), None));
