@@ -22,7 +22,7 @@ use vault::{MailboxKey, Password, VaultError, credential};
 use wire::directory::{Alias, CredentialsReply};
 use zeroize::Zeroizing;
 
-/// Counter: sign-ins, by how they ended.
+/// Counter: sign-ins, by how they ended; `mailbox` counts those that were right, and whose mailbox could not be opened then.
 pub const SIGN_INS: &str = "brevdue_sign_ins_total";
 
 /// Who somebody says to be, with what proves it.
@@ -88,9 +88,7 @@ impl SignIn {
     /// [`Denied`]
     pub async fn sign_in(&self, claim: Claim, source: IpAddr) -> Result<Session, Denied> {
         let proven = self.prove(claim, source).await?;
-        let opened = self.open(proven).await;
-        count(opened.as_ref().err());
-        opened
+        self.open(proven).await.inspect_err(|denied| count(Some(denied)))
     }
 
     /// Checks who somebody is, without opening anything. A failure is answered as late as by [`SignIn::sign_in`].
@@ -105,6 +103,7 @@ impl SignIn {
         let denied = match self.unlock(claim).await {
             Ok(proven) => {
                 self.throttle.succeeded(source);
+                count(None);
                 return Ok(proven);
             }
             Err(denied) => denied,
