@@ -63,10 +63,11 @@ impl QueueTx<'_> {
             )?
             .execute(params![held.share, held.is_held])?;
         self.remove_if_empty(held.share, held.entry)?;
-        row::refresh(self.connection, held.destination)?;
         for notice in notices {
             self.take(notice)?;
         }
+        // After the notices: a pause of the destination holds for what goes there too.
+        row::refresh(self.connection, held.destination)?;
         Ok(gone < count || !notices.is_empty())
     }
 

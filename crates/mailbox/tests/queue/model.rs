@@ -308,8 +308,10 @@ impl Run {
                 }
                 Action::Hold => share.held = true,
                 Action::Release => {
+                    // A lease that has run out, and that nobody else was handed since, may still be settled.
+                    let next = share.waiting.iter().map(|one| one.next_ms).min();
                     if share.held && running.is_none() {
-                        share.lease = share.lease.filter(|_| false);
+                        share.lease = share.lease.zip(next).map(|((it, since, _), next)| (it, since, next));
                     }
                     share.held = false;
                 }
