@@ -55,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "dns",
             "node",
             "node-client",
+            "sign-in",
             "imap",
             "pop3",
             "submission",

@@ -27,6 +27,8 @@ pub struct Admin {
     pub directory: DirectoryClient,
     /// Whether passwords of any length are taken: a `dev` is for trying out.
     pub any_password: bool,
+    /// Whether this process serves the directory itself, because no `dev` runs: then no node does.
+    pub alone: bool,
     /// The configuration that led to it.
     pub config: Config,
 }
@@ -52,7 +54,7 @@ pub fn run(cli: &Cli, work: impl AsyncFnOnce(&Admin) -> Result<(), Failure>) -> 
             Place::Config(file) => {
                 let config = Config::load_for(&file, Role::Admin)?;
                 let directory = connect(&config, &config.directory.address)?;
-                let admin = Admin { directory, any_password: false, config };
+                let admin = Admin { directory, any_password: false, alone: false, config };
                 work(&admin).await
             }
         }
@@ -80,7 +82,7 @@ async fn with_data(data: &Path, work: impl AsyncFnOnce(&Admin) -> Result<(), Fai
     match holder {
         Holder::Dev => {
             let directory = connect(&config, &config.directory.address)?;
-            let admin = Admin { directory, any_password: true, config };
+            let admin = Admin { directory, any_password: true, alone: false, config };
             work(&admin).await
         }
         // The lock is held to the end of the command: a `dev` that starts meanwhile waits for it.
@@ -100,7 +102,7 @@ async fn in_process(
     let address = listener.local_addr()?.to_string();
     let stop = CancellationToken::new();
     let served = tokio::spawn(directory::server::serve(catalogue, listener, tls.server, stop.clone()));
-    let admin = Admin { directory: connect(&config, &address)?, any_password: true, config };
+    let admin = Admin { directory: connect(&config, &address)?, any_password: true, alone: true, config };
     let done = work(&admin).await;
     drop(admin);
     stop.cancel();

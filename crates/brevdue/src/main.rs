@@ -9,6 +9,7 @@ mod dns;
 mod failure;
 mod keys;
 mod output;
+mod owner;
 mod role;
 mod terminal;
 

@@ -194,6 +194,13 @@ pub struct Proven {
     wrapped_sealing_key: Vec<u8>,
 }
 
+impl Proven {
+    /// What opens the mailbox's file, and every copy of it.
+    pub fn into_key(self) -> MailboxKey {
+        self.key
+    }
+}
+
 /// An alias as it is needed here.
 struct Known {
     mailbox: MailboxId,

@@ -214,8 +214,9 @@ impl Verb {
     /// The roles that may ask it. The match is exhaustive on purpose: a new verb does not compile without an answer here.
     pub const fn roles(self) -> &'static [Role] {
         match self {
-            // Reading and writing mail needs the owner's key, which only a front-end that signs people in has.
-            Self::Session => &[Role::Imap, Role::Pop3, Role::Submission],
+            // Reading and writing mail needs the owner's key, which only who signs people in has: at the command line as at a
+            // front-end. Without a password that its owner typed, the operator's certificate opens no mailbox.
+            Self::Session => &[Role::Imap, Role::Pop3, Role::Submission, Role::Admin],
             // The way in from the internet delivers, and can do nothing else to a mailbox.
             Self::Deliver | Self::DeliveryStatus => &[Role::Mx],
             Self::Check => &[Role::Admin],
@@ -328,6 +329,7 @@ mod tests {
             ],
             Role::Node => &[Verb::Resolve, Verb::Watch, Verb::MarkBorn, Verb::RegisterNode, Verb::ListNodes],
             Role::Admin => &[
+                Verb::Session,
                 Verb::Check,
                 Verb::ListDestinations,
                 Verb::ListEntries,

@@ -8,6 +8,7 @@ use crate::cli::{AliasCommand, Targets};
 use crate::failure::Failure;
 use crate::keys::{self, NewAlias};
 use crate::output::{Output, moment, table};
+use crate::owner;
 use crate::terminal;
 use directory::client::{CredentialKind, CredentialsReply, Error};
 use model::{Address, Domain};
@@ -28,7 +29,7 @@ pub async fn run(admin: &Admin, command: &AliasCommand, output: Output) -> Resul
                 };
                 return route::add(admin, request, targets, output).await;
             }
-            let alias = parse(address)?;
+            let alias = owner::address(address)?;
             if alias.subaddress().is_some() {
                 let why = "an alias has no +; mail for it with any + comes to it anyway";
                 return Err(Failure::refused(format!("{address}: {why}")));
@@ -54,10 +55,12 @@ pub async fn run(admin: &Admin, command: &AliasCommand, output: Output) -> Resul
         AliasCommand::List { domain } => list(admin, domain.as_deref(), output).await,
         AliasCommand::Password { address, name, password_stdin, password_file } => {
             let present = password_file.as_deref();
-            add_password(admin, &parse(address)?, name.as_deref(), *password_stdin, present, output).await
+            add_password(admin, &owner::address(address)?, name.as_deref(), *password_stdin, present, output).await
         }
-        AliasCommand::Credentials { address } => credentials(admin, &parse(address)?, output).await,
-        AliasCommand::Revoke { address, label, yes } => revoke(admin, &parse(address)?, label, *yes, output).await,
+        AliasCommand::Credentials { address } => credentials(admin, &owner::address(address)?, output).await,
+        AliasCommand::Revoke { address, label, yes } => {
+            revoke(admin, &owner::address(address)?, label, *yes, output).await
+        }
     }
 }
 
@@ -179,13 +182,7 @@ async fn add_password(
         )));
     }
     let (password, generated) = new_password(admin, from_stdin)?;
-    let present = match present {
-        Some(file) => terminal::password_from_file(file)?,
-        None => terminal::ask_password(
-            &format!("A password or the recovery key of {}", address.alias()),
-            "give the owner's password with --password-file FILE",
-        )?,
-    };
+    let present = owner::password(address, present)?;
     let (name, alias) = (label.clone(), address.alias());
     let (made, password) = off_the_runtime(move || {
         let made = keys::new_credential(&known, &present, &password, &name).map_err(|failure| failure.of(&alias))?;
@@ -253,10 +250,6 @@ async fn revoke(admin: &Admin, address: &Address, label: &str, yes: bool, output
 struct Revoked {
     address: String,
     label: String,
-}
-
-fn parse(address: &str) -> Result<Address, Failure> {
-    address.parse().map_err(|error| Failure::refused(format!("{address}: {error}")))
 }
 
 /// The password to set, and whether it was generated and is to be shown.

@@ -1,0 +1,107 @@
+//! The owner at the command line: a password that was typed, or stands in a file, becomes a session at the mailbox's primary,
+//! as at any front-end. The admin certificate opens nothing without it.
+
+#![allow(dead_code, reason = "the commands that need an owner follow")]
+
+use crate::admin::Admin;
+use crate::failure::Failure;
+use crate::terminal;
+use daemon::tls::Internal;
+use model::{Address, MailboxId, Role};
+use node_client::{ClientError, NodeClient, Session};
+use sign_in::{Claim, Denied, Proven, SignIn};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use vault::Password;
+
+/// Key derivations at once: a command makes one.
+const DERIVATIONS_MAX: usize = 1;
+/// Failures count by source; who types the password sits here.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// An owner who has signed in.
+pub struct Owner {
+    /// Whose mailbox it is, without a detail.
+    pub address: Address,
+    /// The mailbox's id.
+    pub mailbox: MailboxId,
+    /// The open mailbox. It is closed when its last clone is dropped.
+    pub session: Session,
+}
+
+impl Owner {
+    /// Signs in with a password or the recovery key.
+    pub async fn sign_in(admin: &Admin, address: &Address, password: &Password) -> Result<Self, Failure> {
+        if admin.alone {
+            let why = "its mailbox is with a node, and none runs on this folder; start `brevdue dev` on it";
+            return Err(Failure::refused(why).of(&address.alias()));
+        }
+        let way = Way::new(admin, address)?;
+        let proven = way.prove(password).await?;
+        let mailbox = proven.mailbox;
+        let session = way.sign_in.open(proven).await.map_err(|denied| way.refused(&denied))?;
+        Ok(Self { address: way.address, mailbox, session })
+    }
+
+    /// Checks the password without opening the mailbox: with what this gives a copy of the mailbox opens, too.
+    pub async fn prove(admin: &Admin, address: &Address, password: &Password) -> Result<Proven, Failure> {
+        Way::new(admin, address)?.prove(password).await
+    }
+}
+
+/// The owner's password: the first line of the file if there is one, else from the terminal.
+pub fn password(address: &Address, file: Option<&Path>) -> Result<Password, Failure> {
+    match file {
+        Some(file) => terminal::password_from_file(file),
+        None => terminal::ask_password(
+            &format!("A password or the recovery key of {}", address.alias()),
+            "give the owner's password with --password-file FILE",
+        ),
+    }
+}
+
+/// The address that the text is.
+pub fn address(text: &str) -> Result<Address, Failure> {
+    text.parse().map_err(|error| Failure::refused(format!("{text}: {error}")))
+}
+
+/// The way in of one command.
+struct Way {
+    sign_in: SignIn,
+    address: Address,
+}
+
+impl Way {
+    fn new(admin: &Admin, address: &Address) -> Result<Self, Failure> {
+        let tls = Internal::load(&admin.config.internal, Role::Admin)?;
+        let front_end = format!("admin-{}", std::process::id());
+        let nodes = NodeClient::new(admin.directory.clone(), tls.client, front_end);
+        let sign_in = SignIn::new(admin.directory.clone(), nodes, DERIVATIONS_MAX);
+        Ok(Self { sign_in, address: address.clone() })
+    }
+
+    async fn prove(&self, password: &Password) -> Result<Proven, Failure> {
+        let claim = Claim::new(self.address.alias().as_bytes(), password.expose().as_bytes().to_vec());
+        self.sign_in.prove(claim, HERE).await.map_err(|denied| self.refused(&denied))
+    }
+
+    fn refused(&self, denied: &Denied) -> Failure {
+        Failure::refused(format!("{}: {}", self.address.alias(), why(denied)))
+    }
+}
+
+/// Why somebody was not signed in, and what to do.
+fn why(denied: &Denied) -> String {
+    match denied {
+        Denied::Wrong => {
+            "there is no such alias, or the password is wrong; `brevdue alias list` shows the aliases".into()
+        }
+        Denied::Disabled => "the alias is disabled".into(),
+        Denied::Blocked | Denied::Busy => "too many sign-ins; try again later".into(),
+        Denied::Unavailable => "the directory cannot be reached; is it running?".into(),
+        Denied::Mailbox(ClientError::Unavailable) => {
+            "its node cannot be reached; is it (or `brevdue dev`) running?".into()
+        }
+        Denied::Mailbox(error) => format!("its mailbox cannot be opened: {error}"),
+    }
+}
