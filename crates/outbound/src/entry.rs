@@ -1,15 +1,12 @@
 //! A leased entry: what the wire says of it in our terms, and in the wire's terms what became of it.
 
-use crate::dsn::{Action, Notice, Original};
 use crate::letter::{Letter, Recipient};
 use crate::outcome::{Outcome, Verdict};
 use crate::schedule::{self, Schedule};
 use jiff::Timestamp;
 use smtp::client::{Notify, ReturnText};
+use smtp::notice::{self, Action, Notice, Original};
 use wire::queue::{self as proto, LeasedEntry, Return, Settlement};
-
-/// NOTIFY=NEVER: of a notice nothing is told (RFC 3461 §5.2).
-const NOTIFY_NEVER: u32 = 1;
 
 /// One leased entry.
 pub struct Entry {
@@ -142,7 +139,7 @@ impl Entry {
     /// Whether a notice brings back the whole message (RFC 3461 §4.3: only of a failure, and where it was asked for).
     pub fn returns_whole(&self, action: Action) -> bool {
         let asked = self.letter.ret == Some(ReturnText::Full);
-        action == Action::Failed && asked && self.letter.size <= crate::dsn::WHOLE_BYTES_MAX
+        action == Action::Failed && asked && self.letter.size <= notice::WHOLE_BYTES_MAX
     }
 }
 
@@ -163,6 +160,17 @@ fn settlement(decision: &Decision<'_>) -> Settlement {
     }
 }
 
+fn told((recipient, outcome): &(Recipient, Outcome)) -> notice::Told<'_> {
+    notice::Told {
+        address: &recipient.address,
+        original: &recipient.original,
+        status: (outcome.status.subject, outcome.status.detail),
+        text: &outcome.text,
+        is_reply: outcome.is_reply,
+        remote: &outcome.remote,
+    }
+}
+
 impl Told {
     /// The notice as the queue takes it, `sign` having its fields for the front.
     pub async fn write<S: Future<Output = String>>(
@@ -174,26 +182,15 @@ impl Told {
     ) -> Option<proto::Notice> {
         let random = vault::random::<16>().ok()?;
         let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let told: Vec<_> = self.about.iter().map(|(recipient, outcome)| (recipient, outcome)).collect();
+        let told: Vec<_> = self.about.iter().map(told).collect();
         let (action, host, from, at) = (self.action, us.host.as_str(), us.from.as_str(), us.clock.now());
-        let written = Notice { letter, action, told: &told, original, host, from, at, id: &id }.write();
+        let Letter { reverse_path, envelope_id, utf8, arrived, .. } = letter;
+        let about = notice::Letter { reverse_path, envelope_id, utf8: *utf8, arrived: *arrived };
+        let written = Notice { letter: about, action, told: &told, original, host, from, at, id: &id }.write();
         let signature = sign(written.message.clone()).await;
         let mut message = signature.into_bytes();
         message.extend(written.message);
-        let recipient = proto::QueueRecipient {
-            address: letter.reverse_path.clone(),
-            notify: NOTIFY_NEVER,
-            original: String::new(),
-        };
-        let envelope = proto::Envelope {
-            reverse_path: String::new(),
-            recipients: vec![recipient],
-            ret: Return::Headers.into(),
-            smtputf8: written.utf8,
-            eight_bit: written.eight_bit,
-            origin: proto::Origin::System.into(),
-            ..proto::Envelope::default()
-        };
+        let envelope = node_client::queue::notice_envelope(&letter.reverse_path, written.utf8, written.eight_bit);
         Some(proto::Notice { envelope: Some(envelope), message: message.into() })
     }
 }

@@ -5,7 +5,6 @@ pub mod attempt;
 pub mod connection;
 pub mod dane;
 pub mod destinations;
-pub mod dsn;
 pub mod entry;
 pub mod fault;
 pub mod guard;

@@ -1,9 +1,9 @@
 //! Names of the metrics, and what they count. Destinations are counted by name only while they are few.
 
 use crate::connection::Security;
-use crate::dsn::Action;
 use crate::fault::Fault;
 use crate::outcome::Verdict;
+use smtp::notice::Action;
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 

@@ -11,7 +11,9 @@ use crate::outcome::{Outcome, Status};
 use crate::text::{Pieces, Source};
 use futures_util::StreamExt;
 use smtp::client::{self, MailParameters, Offers};
+use smtp::dsn::ascii_original;
 use smtp::{Reply, Stuffer};
+use std::borrow::Cow;
 
 /// What a transaction came to: an outcome for each recipient that was decided, in order.
 #[derive(Debug)]
@@ -92,7 +94,10 @@ impl Transaction<'_> {
         for &at in part {
             let Some(recipient) = self.recipients.get(at) else { continue };
             let mut line = String::new();
-            let with = dsn.then_some((recipient.notify, recipient.original.as_str()));
+            // RFC 6533 §3: in UTF-8 only with SMTPUTF8.
+            let original =
+                if letter.utf8 { Cow::from(&recipient.original) } else { ascii_original(&recipient.original) };
+            let with = dsn.then_some((recipient.notify, &*original));
             match client::rcpt(&recipient.address, with, &mut line) {
                 Some(()) => rcpts.push((at, line)),
                 None => {

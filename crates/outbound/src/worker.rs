@@ -3,7 +3,6 @@
 
 use crate::attempt::{self, Attempted, Sender};
 use crate::destinations::{Destinations, Place};
-use crate::dsn::{HEADER_BYTES_MAX, Original};
 use crate::entry::{Entry, Told};
 use crate::leases::{Held, LEASE_SECONDS, Leases};
 use crate::metrics;
@@ -17,6 +16,7 @@ use daemon::limits::{Limit, Permit};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use node_client::queue::{Queue, QueueError, Queues};
+use smtp::notice::{HEADER_BYTES_MAX, Original};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -305,22 +305,15 @@ impl NodeText {
         if let Ok(mut pieces) = self.open().await {
             while let Some(Ok(piece)) = pieces.next().await {
                 text.extend_from_slice(&piece);
-                if !whole && (header_end(&text).is_some() || text.len() > HEADER_BYTES_MAX) {
+                if !whole && has_header(&text) {
                     break;
                 }
             }
         }
-        if !whole {
-            let most = header_end(&text).unwrap_or(text.len()).min(HEADER_BYTES_MAX);
-            let lines = text.get(..most).unwrap_or_default();
-            let end = lines.windows(2).rposition(|pair| pair == b"\r\n").map_or(0, |at| at + 2);
-            text.truncate(end);
-        }
-        Original { text, whole }
+        if whole { Original { text, whole } } else { Original::header_of(&text) }
     }
 }
 
-/// Where the header ends, its last line's end included.
-fn header_end(text: &[u8]) -> Option<usize> {
-    text.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 2)
+fn has_header(text: &[u8]) -> bool {
+    text.len() > HEADER_BYTES_MAX || text.windows(4).any(|window| window == b"\r\n\r\n")
 }

@@ -1,5 +1,8 @@
 //! What a sender wants to hear of its message, as parameters of MAIL and RCPT say it (RFC 3461 §4); for both sides.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 /// Octets of an envelope identifier (RFC 3461 §4.4).
 const ENVELOPE_ID_BYTES_MAX: usize = 100;
 /// Octets of an original recipient (RFC 3461 §4.2).
@@ -77,6 +80,15 @@ impl Notify {
         (bits & Self::NEVER == 0 || bits == Self::NEVER).then_some(Self(bits))
     }
 
+    /// The same without success, which somebody else has told (RFC 3461 §5.2.7.3). Who wanted to hear of nothing else is told
+    /// nothing more.
+    pub const fn without_success(self) -> Self {
+        match self.0 {
+            Self::SUCCESS => Self(Self::NEVER),
+            bits => Self(bits & !Self::SUCCESS),
+        }
+    }
+
     /// The parameter's value; `None` when nothing was said.
     pub(crate) fn value(self) -> Option<String> {
         if self.0 & Self::NEVER != 0 {
@@ -93,15 +105,63 @@ pub fn is_envelope_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= ENVELOPE_ID_BYTES_MAX && is_xtext(text)
 }
 
-/// Whether the text is an original recipient as it stands in ORCPT: a type, a semicolon, the address in xtext.
+/// Whether the text is an original recipient as it stands in ORCPT: a type, a semicolon, the address in xtext. Of the type utf-8
+/// the address may be in UTF-8 (RFC 6533 §3), which needs SMTPUTF8.
 pub fn is_original(text: &str) -> bool {
     let Some((kind, address)) = text.split_once(';') else { return false };
     let is_atom = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    is_atom && text.len() <= ORIGINAL_BYTES_MAX && is_xtext(address)
+    let is_utf8 = kind.eq_ignore_ascii_case("utf-8") && !address.chars().any(|c| !c.is_ascii() && c.is_control());
+    let ascii: String = if is_utf8 { address.chars().filter(char::is_ascii).collect() } else { address.to_owned() };
+    is_atom && text.len() <= ORIGINAL_BYTES_MAX && is_xtext(&ascii)
 }
 
-/// RFC 3461 §4: printable ASCII but `+` and `=`, and `+` with two upper-case hexadecimal digits. RFC 6533 §3 lets UTF-8 stand
-/// in the type utf-8; such an address comes with SMTPUTF8 only, and is left out.
+/// ORCPT for a recipient that came without (RFC 3461 §5.2.1 (d)); `None` where it would be too long.
+pub fn original_of(address: &str) -> Option<String> {
+    let kind = if address.is_ascii() { "rfc822" } else { "utf-8" };
+    let mut original = format!("{kind};");
+    for c in address.chars() {
+        if c.is_ascii() && (matches!(c, '+' | '=') || !c.is_ascii_graphic()) {
+            _ = write!(original, "+{:02X}", u32::from(c));
+        } else {
+            original.push(c);
+        }
+    }
+    is_original(&original).then_some(original)
+}
+
+/// The same original recipient in ASCII (RFC 6533 §3, `EmbeddedUnicodeChar`), for who does not take UTF-8.
+pub fn ascii_original(original: &str) -> Cow<'_, str> {
+    if original.is_ascii() {
+        return Cow::Borrowed(original);
+    }
+    let mut ascii = String::with_capacity(original.len() * 4);
+    for c in original.chars() {
+        if c.is_ascii() {
+            ascii.push(c);
+        } else {
+            _ = write!(ascii, "\\x{{{:X}}}", u32::from(c));
+        }
+    }
+    Cow::Owned(ascii)
+}
+
+/// Xtext (RFC 3461 §4) as it was before; `None` when it is empty, or would not be printable.
+pub(crate) fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'+' {
+            let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+            bytes.push(u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    (!text.is_empty() && !text.chars().any(char::is_control)).then_some(text)
+}
+
+/// RFC 3461 §4: printable ASCII but `+` and `=`, and `+` with two upper-case hexadecimal digits.
 fn is_xtext(text: &str) -> bool {
     let mut bytes = text.bytes();
     let hex = |byte: Option<u8>| matches!(byte, Some(b'0'..=b'9' | b'A'..=b'F'));
@@ -131,5 +191,33 @@ mod tests {
         }
         assert_eq!(ReturnText::parse("hdrs"), Some(ReturnText::Headers));
         assert_eq!(ReturnText::parse("BODY"), None);
+    }
+
+    #[test]
+    fn success_that_is_told_already() {
+        for (before, after) in [(0, 0), (1, 1), (2, 1), (4, 4), (6, 4), (10, 8)] {
+            assert_eq!(Notify::from_bits(before).without_success().bits(), after);
+        }
+    }
+
+    #[test]
+    fn original_recipients() {
+        assert!(is_original("rfc822;a+2Bb@c") && is_original("UTF-8;j\u{f8}rn+3D@c") && is_original("utf-8;\\x{F8}@c"));
+        for bad in ["rfc822;j\u{f8}rn@c", "utf-8;a b", "utf-8;a\u{85}b", "utf-8;a+b", "a@b", ";a", "x_;a"] {
+            assert!(!is_original(bad), "{bad}");
+        }
+        assert_eq!(original_of("\"a+b c\"@d").as_deref(), Some("rfc822;\"a+2Bb+20c\"@d"));
+        assert_eq!(original_of("j\u{f8}rn+x@d").as_deref(), Some("utf-8;j\u{f8}rn+2Bx@d"));
+        assert_eq!(original_of(&"x".repeat(500)), None);
+        assert_eq!(ascii_original("utf-8;j\u{f8}rn@\u{1f98a}.test"), "utf-8;j\\x{F8}rn@\\x{1F98A}.test");
+    }
+
+    #[test]
+    fn xtext_is_undone() {
+        for (text, plain) in
+            [("a+2Bb", Some("a+b")), ("", None), ("+0A", None), ("+2", None), ("+ZZ", None), ("+FF", None)]
+        {
+            assert_eq!(decoded(text).as_deref(), plain, "{text}");
+        }
     }
 }

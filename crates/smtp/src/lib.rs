@@ -1,5 +1,5 @@
-//! SMTP without I/O: grammar, message transfer, the server's session and the client's commands; sockets, policy and delivery
-//! are the roles' affair.
+//! SMTP without I/O: grammar, message transfer, the server's session, the client's commands, and notices to senders; sockets,
+//! policy and delivery are the roles' affair.
 //!
 //! The grammar is our own: what is strict here (line ends, NUL, path syntax) is what other parsers forgive, and forgiving
 //! is how one server's data becomes the next one's commands.
@@ -11,6 +11,7 @@ pub mod content;
 pub mod dsn;
 pub mod limits;
 mod line;
+pub mod notice;
 pub mod reply;
 pub mod session;
 pub mod transfer;

@@ -414,7 +414,9 @@ impl Session {
         if rcpt.extended && !(self.extended && self.config.dsn) {
             return self.refuse(&answers::PARAMETER);
         }
-        if !rcpt.path.is_ascii() && !transaction.utf8 {
+        // RFC 6533 §3: ORCPT may be in UTF-8 where the address may.
+        let ascii = rcpt.path.is_ascii() && rcpt.original.as_deref().is_none_or(str::is_ascii);
+        if !ascii && !transaction.utf8 {
             return self.refuse(&answers::UTF8_NOT_ASKED);
         }
         if transaction.recipients >= self.config.recipients_max {

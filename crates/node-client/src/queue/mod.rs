@@ -20,6 +20,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tonic::transport::Channel;
 use wire::queue::queue_client::QueueClient;
+use wire::queue::{Envelope, Origin, QueueRecipient};
+
+/// NOTIFY=NEVER, as the queue has it (RFC 3461 §4.1).
+const NOTIFY_NEVER: u32 = 1;
+
+/// The envelope of what the system itself has to say to one address: from the null reverse-path, so that nothing is ever said of
+/// it (RFC 3461 §6.1, RFC 8460 §5.3).
+pub fn notice_envelope(to: &str, utf8: bool, eight_bit: bool) -> Envelope {
+    let recipient = QueueRecipient { address: to.to_owned(), notify: NOTIFY_NEVER, original: String::new() };
+    Envelope {
+        recipients: vec![recipient],
+        smtputf8: utf8,
+        eight_bit,
+        origin: Origin::System.into(),
+        ..Envelope::default()
+    }
+}
 
 /// A gRPC client of one node's queue.
 type Rpc = QueueClient<Channel>;

@@ -2,11 +2,11 @@
 
 use super::gzip::gzip;
 use super::{Subject, Tally};
-use crate::dsn;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use smtp::notice;
 
 /// Characters in a line of base64 (RFC 2045 §6.8).
 const LINE_CHARS: usize = 76;
@@ -98,7 +98,7 @@ impl Report<'_> {
              {body}\r\n--{boundary}--\r\n",
             from = self.contact,
             id = self.id,
-            date = dsn::date(now),
+            date = notice::date(now),
             body = lines.join("\r\n"),
         )
         .into_bytes()

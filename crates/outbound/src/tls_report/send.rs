@@ -11,18 +11,15 @@ use daemon::clock::Clock;
 use dns::{Name, Resolver};
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use jiff::Timestamp;
-use node_client::queue::{Enqueuer, Queues};
+use node_client::queue::{Enqueuer, Queues, notice_envelope};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use wire::queue::{Envelope, Origin, QueueRecipient, Return};
 
 /// Octets of an answer to a report: only its status matters.
 const ANSWER_BYTES_MAX: usize = 4 * 1024;
 /// Seconds of a day.
 const DAY_SECONDS: i64 = 86_400;
-/// NOTIFY=NEVER: a report that cannot be delivered is nobody's loss.
-const NOTIFY_NEVER: u32 = 1;
 
 /// Sends reports.
 pub struct Reporter {
@@ -104,13 +101,7 @@ impl Reporter {
     async fn mail(&self, report: &Report<'_>, address: &str) -> Result<(), String> {
         let message = report.message(address, self.clock.now());
         let prefix = self.signers.sign(&self.contact, &message, self.clock.now()).await;
-        let recipient = QueueRecipient { address: address.to_owned(), notify: NOTIFY_NEVER, original: String::new() };
-        let envelope = Envelope {
-            recipients: vec![recipient],
-            ret: Return::Headers.into(),
-            origin: Origin::System.into(),
-            ..Envelope::default()
-        };
+        let envelope = notice_envelope(address, false, false);
         let mut nodes = self.queues.all().await.map_err(|error| error.to_string())?;
         random::shuffle(&mut nodes);
         let node = nodes.first().ok_or("no node has registered")?;

@@ -1,8 +1,7 @@
 //! Delivery status notifications (RFC 3461, 3464, and 6533 where UTF-8 is needed): what a sender is told, as one message.
-//! Who is told, and when, is [`crate::entry`]'s.
+//! Who is told, and when, is for the roles to decide.
 
-use crate::letter::{Letter, Recipient};
-use crate::outcome::{Outcome, Status};
+use crate::dsn::{ascii_original, decoded};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 
@@ -25,6 +24,8 @@ pub enum Action {
     },
     /// It went on to a host that will not tell (RFC 3461 §5.2.2).
     Relayed,
+    /// It went on to several addresses, of which none will tell (RFC 3461 §5.2.7.3).
+    Expanded,
     /// It was delivered.
     Delivered,
 }
@@ -36,6 +37,7 @@ impl Action {
             Self::Failed => "failed",
             Self::Delayed { .. } => "delayed",
             Self::Relayed => "relayed",
+            Self::Expanded => "expanded",
             Self::Delivered => "delivered",
         }
     }
@@ -44,7 +46,7 @@ impl Action {
         match self {
             Self::Failed => "Undelivered Mail Returned to Sender",
             Self::Delayed { .. } => "Delayed Mail (still being retried)",
-            Self::Relayed | Self::Delivered => "Successful Mail Delivery Report",
+            Self::Relayed | Self::Expanded | Self::Delivered => "Successful Mail Delivery Report",
         }
     }
 
@@ -60,6 +62,10 @@ impl Action {
             Self::Relayed => {
                 "Your message was passed on to a host that does not report back. You may hear\r\nnothing more of it."
             }
+            Self::Expanded => {
+                "Your message was passed on to the addresses that the recipients below stand for.\r\n\
+                 You may hear nothing more of it."
+            }
             Self::Delivered => "Your message was delivered to the recipients below.",
         }
     }
@@ -74,14 +80,56 @@ pub struct Original {
     pub whole: bool,
 }
 
+impl Original {
+    /// The header of a message, or of its beginning: whole lines, and no more than [`HEADER_BYTES_MAX`].
+    pub fn header_of(message: &[u8]) -> Self {
+        // A message that begins with an empty line has no header.
+        let message = if message.starts_with(b"\r\n") { b"" } else { message };
+        let ends = memchr::memmem::find(message, b"\r\n\r\n").map_or(message.len(), |at| at + 2);
+        let lines = message.get(..ends.min(HEADER_BYTES_MAX)).unwrap_or_default();
+        let end = memchr::memmem::rfind(lines, b"\r\n").map_or(0, |at| at + 2);
+        Self { text: lines.get(..end).unwrap_or_default().to_vec(), whole: false }
+    }
+}
+
+/// The message that is told of.
+#[derive(Debug, Clone, Copy)]
+pub struct Letter<'a> {
+    /// Who is told; never the null reverse-path.
+    pub reverse_path: &'a str,
+    /// As it stood in ENVID; empty when there was none.
+    pub envelope_id: &'a str,
+    /// It was asked for with SMTPUTF8.
+    pub utf8: bool,
+    /// When it came here.
+    pub arrived: Timestamp,
+}
+
+/// One recipient, and what became of the message there.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// The address.
+    pub address: &'a str,
+    /// As it stood in ORCPT; empty when there was none.
+    pub original: &'a str,
+    /// Subject and detail of the status (RFC 3463); its class follows from the action.
+    pub status: (u16, u16),
+    /// Why, in one line of printable ASCII; empty when there is nothing to say.
+    pub text: &'a str,
+    /// Whether the text is a reply of the remote host, with its code in front.
+    pub is_reply: bool,
+    /// The host that said so, empty when none did.
+    pub remote: &'a str,
+}
+
 /// One notice.
 pub struct Notice<'a> {
     /// What it is about.
-    pub letter: &'a Letter,
+    pub letter: Letter<'a>,
     /// What happened.
     pub action: Action,
     /// To whom: each with what became of it.
-    pub told: &'a [(&'a Recipient, &'a Outcome)],
+    pub told: &'a [Told<'a>],
     /// What comes back.
     pub original: &'a Original,
     /// Our host.
@@ -108,7 +156,7 @@ pub struct Written {
 impl Notice<'_> {
     /// The message.
     pub fn write(&self) -> Written {
-        let utf8 = !self.letter.reverse_path.is_ascii() || self.told.iter().any(|(who, _)| !who.address.is_ascii());
+        let utf8 = !self.letter.reverse_path.is_ascii() || self.told.iter().any(|told| !told.address.is_ascii());
         let boundary = format!("=_{}", self.id);
         let mut out = self.header(&boundary).into_bytes();
         self.explanation(&boundary, &mut out);
@@ -134,12 +182,11 @@ impl Notice<'_> {
 
     fn explanation(&self, boundary: &str, out: &mut Vec<u8>) {
         let mut text = format!("This is the mail system at {}.\r\n\r\n{}\r\n", self.host, self.action.words());
-        for (recipient, outcome) in self.told {
-            _ = write!(text, "\r\n<{}>", recipient.address);
-            if self.action != Action::Delivered {
-                let remote =
-                    if outcome.remote.is_empty() { String::new() } else { format!(" host {} said", outcome.remote) };
-                _ = write!(text, ":{remote}\r\n{}", fold(&format!("    {}", outcome.text), "    "));
+        for told in self.told {
+            _ = write!(text, "\r\n<{}>", told.address);
+            if self.action != Action::Delivered && !told.text.is_empty() {
+                let remote = if told.remote.is_empty() { String::new() } else { format!(" host {} said", told.remote) };
+                _ = write!(text, ":{remote}\r\n{}", fold(&format!("    {}", told.text), "    "));
             }
             text.push_str("\r\n");
         }
@@ -149,45 +196,50 @@ impl Notice<'_> {
     /// RFC 3464 §2.
     fn status(&self, boundary: &str, utf8: bool, out: &mut Vec<u8>) {
         let mut text = String::new();
-        if let Some(id) = decoded(&self.letter.envelope_id) {
+        if let Some(id) = decoded(self.letter.envelope_id) {
             text.push_str(&fold(&format!("Original-Envelope-Id: {id}"), " "));
             text.push_str("\r\n");
         }
         _ = write!(text, "Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n", self.host, date(self.letter.arrived));
-        for (recipient, outcome) in self.told {
+        for told in self.told {
             text.push_str("\r\n");
-            self.recipient(recipient, outcome, &mut text);
+            self.recipient(told, utf8, &mut text);
         }
         let kind = if utf8 { "message/global-delivery-status" } else { "message/delivery-status" };
         part(boundary, kind, text.as_bytes(), out);
     }
 
-    fn recipient(&self, recipient: &Recipient, outcome: &Outcome, text: &mut String) {
-        if let Some((kind, address)) = recipient.original.split_once(';')
+    fn recipient(&self, told: &Told<'_>, utf8: bool, text: &mut String) {
+        // RFC 6533 §4: an address in UTF-8 is written in ASCII where the report is.
+        let original = if utf8 { told.original.into() } else { ascii_original(told.original) };
+        if let Some((kind, address)) = original.split_once(';')
             && let Some(address) = decoded(address)
         {
             _ = write!(text, "Original-Recipient: {kind}; {address}\r\n");
         }
         // RFC 6533 §3.
-        let kind = if recipient.address.is_ascii() { "rfc822" } else { "utf-8" };
+        let kind = if told.address.is_ascii() { "rfc822" } else { "utf-8" };
         let class = match self.action {
             Action::Failed => 5,
             Action::Delayed { .. } => 4,
-            Action::Relayed | Action::Delivered => 2,
+            Action::Relayed | Action::Expanded | Action::Delivered => 2,
         };
-        let status = Status { class, ..outcome.status };
+        let (subject, detail) = told.status;
+        let action = self.action.name();
         _ = write!(
             text,
-            "Final-Recipient: {kind}; {}\r\nAction: {}\r\nStatus: {status}\r\n",
-            recipient.address,
-            self.action.name()
+            "Final-Recipient: {kind}; {}\r\nAction: {action}\r\nStatus: {class}.{subject}.{detail}\r\n",
+            told.address,
         );
-        if let Some(remote) = outcome.remote.split(' ').next().filter(|remote| !remote.is_empty()) {
+        if let Some(remote) = told.remote.split(' ').next().filter(|remote| !remote.is_empty()) {
             _ = write!(text, "Remote-MTA: dns; {remote}\r\n");
         }
-        let kind = if outcome.is_reply { "smtp" } else { "X-Brevdue" };
-        text.push_str(&fold(&format!("Diagnostic-Code: {kind}; {}", outcome.text), " "));
-        _ = write!(text, "\r\nLast-Attempt-Date: {}\r\n", date(self.at));
+        if !told.text.is_empty() {
+            let kind = if told.is_reply { "smtp" } else { "X-Brevdue" };
+            text.push_str(&fold(&format!("Diagnostic-Code: {kind}; {}", told.text), " "));
+            text.push_str("\r\n");
+        }
+        _ = write!(text, "Last-Attempt-Date: {}\r\n", date(self.at));
         if let Action::Delayed { until } = self.action {
             _ = write!(text, "Will-Retry-Until: {}\r\n", date(until));
         }
@@ -214,7 +266,7 @@ fn part(boundary: &str, kind: &str, body: &[u8], out: &mut Vec<u8>) {
 }
 
 /// RFC 5322 §3.3.
-pub(crate) fn date(at: Timestamp) -> String {
+pub fn date(at: Timestamp) -> String {
     at.strftime("%a, %-d %b %Y %H:%M:%S +0000").to_string()
 }
 
@@ -235,22 +287,6 @@ fn fold(text: &str, indent: &str) -> String {
         column += word.len();
     }
     out
-}
-
-/// Xtext (RFC 3461 §4) as it was before; `None` when it is empty, or would not be printable.
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'+' {
-            let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-            bytes.push(u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    let text = String::from_utf8(bytes).ok()?;
-    (!text.is_empty() && !text.chars().any(char::is_control)).then_some(text)
 }
 
 #[cfg(test)]
