@@ -3,7 +3,8 @@
 mod health;
 mod server;
 
-pub use health::{HEALTH_SECONDS_MAX, Health, reachable};
+pub(crate) use health::reachable;
+pub use health::{HEALTH_SECONDS_MAX, Health};
 pub use server::serve;
 
 use crate::config::{Log, LogFormat};

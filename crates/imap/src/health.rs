@@ -2,15 +2,12 @@
 //! back and deletes it. Without a probe account it goes as far as a stranger may.
 
 use daemon::config::Imap;
-use daemon::telemetry::{self, Health};
-use daemon::tls;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::sync::Arc;
+use daemon::doors::Way;
+use daemon::probe::{Account, Probe};
+use daemon::stream::Duplex;
+use daemon::telemetry::Health;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
+use zeroize::Zeroizing;
 
 /// Octets of one answer to the probe: its messages are small.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
@@ -18,74 +15,32 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 const MESSAGE: &str =
     "Subject: Health check\r\n\r\nThis message is written, read and deleted by the server itself.\r\n";
 
-/// How the probe comes in.
-#[derive(Debug, Clone)]
-struct Probe {
-    address: SocketAddr,
-    /// The public certificate's file when the door begins with TLS.
-    cert: Option<PathBuf>,
-    /// The account and the file with its password.
-    account: Option<(String, PathBuf)>,
+/// A health check that comes in by one of these doors.
+pub(crate) fn check(ways: &[Way], imap: &Imap) -> Health {
+    let account = Account::new(&imap.probe_address, &imap.probe_password_file);
+    Probe::health(Probe::new(ways, &imap.cert, imap.plaintext_sign_in, account), converse)
 }
 
-/// A health check that comes in by one of these doors: address, and whether it begins with TLS.
-pub(crate) fn check(doors: &[(SocketAddr, bool)], imap: &Imap) -> Health {
-    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let may_sign_in = |through_tls: bool| through_tls || imap.plaintext_sign_in.allows(loopback);
-    let door = doors.iter().find(|door| may_sign_in(door.1)).or(doors.first()).copied();
-    let account = (imap.probe_address.clone(), imap.probe_password_file.clone());
-    let account = Some(account).filter(|(address, _)| !address.is_empty());
-    let probe = door.map(|(bound, through_tls)| Probe {
-        address: telemetry::reachable(bound),
-        cert: through_tls.then(|| imap.cert.clone()),
-        account: account.filter(|_| may_sign_in(through_tls)),
-    });
-    Health::new(move || {
-        let probe = probe.clone();
-        async move {
-            match probe {
-                Some(probe) => probe.run().await,
-                None => Err("no listener is configured".to_owned()),
-            }
-        }
-    })
-}
-
-impl Probe {
-    async fn run(self) -> Result<(), String> {
-        let stream = TcpStream::connect(self.address).await.map_err(|error| format!("no connection: {error}"))?;
-        let Some(cert) = &self.cert else { return self.converse(stream).await };
-        let tls = tls::pinned(cert).map_err(|error| error.to_string())?;
-        let name = ServerName::from(self.address.ip());
-        let connecting = TlsConnector::from(Arc::new(tls)).connect(name, stream);
-        let stream = connecting.await.map_err(|error| format!("no TLS: {error}"))?;
-        self.converse(stream).await
+async fn converse(probe: Probe) -> Result<(), String> {
+    let mut client = Client { stream: BufReader::new(probe.connect().await?), tag: 0 };
+    client.greeting().await?;
+    let Some(account) = probe.account() else {
+        client.command("CAPABILITY").await?;
+        return client.command("LOGOUT").await.map(drop);
+    };
+    let password = account.password().await?;
+    let password = Zeroizing::new(literal(&password));
+    client.command(&Zeroizing::new(format!("LOGIN {} {}", literal(account.address()), *password))).await?;
+    let appended = client.command(&format!("APPEND INBOX (\\Seen) {}", literal(MESSAGE))).await?;
+    let uid = append_uid(&appended).ok_or("APPEND answered without APPENDUID")?;
+    client.command("SELECT INBOX").await?;
+    let fetched = client.command(&format!("UID FETCH {uid} BODY.PEEK[]")).await?;
+    if !fetched.contains(MESSAGE) {
+        return Err("the message that was appended did not come back".to_owned());
     }
-
-    async fn converse<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(&self, stream: S) -> Result<(), String> {
-        let mut client = Client { stream: BufReader::new(stream), tag: 0 };
-        client.greeting().await?;
-        let Some((name, file)) = &self.account else {
-            client.command("CAPABILITY").await?;
-            return client.command("LOGOUT").await.map(drop);
-        };
-        let password =
-            tokio::fs::read_to_string(file).await.map_err(|error| format!("probe_password_file: {error}"))?;
-        let password = zeroize::Zeroizing::new(password);
-        client
-            .command(&format!("LOGIN {} {}", literal(name), literal(password.lines().next().unwrap_or_default())))
-            .await?;
-        let appended = client.command(&format!("APPEND INBOX (\\Seen) {}", literal(MESSAGE))).await?;
-        let uid = append_uid(&appended).ok_or("APPEND answered without APPENDUID")?;
-        client.command("SELECT INBOX").await?;
-        let fetched = client.command(&format!("UID FETCH {uid} BODY.PEEK[]")).await?;
-        if !fetched.contains(MESSAGE) {
-            return Err("the message that was appended did not come back".to_owned());
-        }
-        client.command(&format!("UID STORE {uid} +FLAGS.SILENT (\\Deleted)")).await?;
-        client.command(&format!("UID EXPUNGE {uid}")).await?;
-        client.command("LOGOUT").await.map(drop)
-    }
+    client.command(&format!("UID STORE {uid} +FLAGS.SILENT (\\Deleted)")).await?;
+    client.command(&format!("UID EXPUNGE {uid}")).await?;
+    client.command("LOGOUT").await.map(drop)
 }
 
 /// A literal that does not wait: any password can be sent so.
@@ -99,12 +54,12 @@ fn append_uid(answer: &str) -> Option<u32> {
     numbers.split_once(' ')?.1.parse().ok()
 }
 
-struct Client<S> {
-    stream: BufReader<S>,
+struct Client {
+    stream: BufReader<Box<dyn Duplex>>,
     tag: u32,
 }
 
-impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Client<S> {
+impl Client {
     async fn greeting(&mut self) -> Result<(), String> {
         let mut line = String::new();
         let failed = |error| format!("no greeting: {error}");
@@ -118,7 +73,8 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Client<S> {
         let tag = format!("p{} ", self.tag);
         let verb = command.split(' ').take(2).next().unwrap_or_default();
         let failed = |error: std::io::Error| format!("{verb}: {error}");
-        self.stream.write_all(format!("{tag}{command}\r\n").as_bytes()).await.map_err(failed)?;
+        let line = Zeroizing::new(format!("{tag}{command}\r\n"));
+        self.stream.write_all(line.as_bytes()).await.map_err(failed)?;
         self.stream.flush().await.map_err(failed)?;
         let mut answer = String::new();
         let mut limited = (&mut self.stream).take(ANSWER_BYTES_MAX);

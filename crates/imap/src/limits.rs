@@ -57,8 +57,6 @@ pub const BAD_COMMANDS_BEFORE_SIGN_IN_MAX: u32 = 5;
 pub const FAILED_SIGN_INS_MAX: u32 = 3;
 /// How long a connection may stay silent before sign-in.
 pub const IDLE_BEFORE_SIGN_IN: Duration = Duration::from_secs(60);
-/// How long a TLS handshake may take.
-pub const HANDSHAKE: Duration = Duration::from_secs(30);
 /// How long a client may take nothing of what is written to it. Phones lose the network for a minute or two.
 pub const WRITE_STALL: Duration = Duration::from_secs(5 * 60);
 /// How long a client may send nothing in the middle of a command or message.

@@ -3,8 +3,9 @@
 //! Invariants: nothing is read while much waits to be written, so a client that does not read is not read from; a line is
 //! bounded, and what is over the bound is thrown away without being kept; reading is cancel-safe.
 
-use crate::limits::{HANDSHAKE, OUTPUT_BYTES_HIGH, READ_BYTES, WRITE_STALL};
+use crate::limits::{OUTPUT_BYTES_HIGH, READ_BYTES, WRITE_STALL};
 use bytes::BytesMut;
+use daemon::doors::HANDSHAKE;
 use daemon::stream::Stream;
 use std::future::poll_fn;
 use std::io;

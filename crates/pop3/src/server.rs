@@ -2,14 +2,12 @@
 
 use crate::connection::Connection;
 use crate::health;
-use crate::limits::HANDSHAKE;
 use crate::session::Session;
-use daemon::accept::{self, Acceptor};
 use daemon::config::{Config, PlaintextSignIn};
+use daemon::doors::{Crowd, Doors, Listen};
 use daemon::limits::{Limit, SourceLimit};
 use daemon::listen::{ListenError, Listeners};
 use daemon::shutdown::{DrainTimeout, Shutdown};
-use daemon::stream::Stream;
 use daemon::telemetry::{self, Recorder, TelemetryError};
 use daemon::tls::{self, Internal, TlsError};
 use directory::DirectoryClient;
@@ -20,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// The name of the socket that begins in the clear, when it is inherited.
 pub const LISTENER: &str = "pop3";
@@ -89,50 +86,25 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
         tls: tls::public_server(&pop3.cert, &pop3.key)?,
         shutdown: shutdown.token(),
     });
-    let connections = Limit::new("pop3", pop3.connections_max);
-    let per_source = SourceLimit::new("pop3-source", pop3.connections_per_source_max);
-    let tasks = TaskTracker::new();
-    let (mut doors, mut ways) = (Vec::new(), Vec::new());
-    for (name, address, through_tls) in [(LISTENER, pop3.listen, false), (TLS_LISTENER, pop3.listen_tls, true)] {
-        let Some(address) = address else { continue };
-        let listener = listeners.take(name, address)?;
-        let bound = listener.local_addr()?;
-        tracing::info!(address = %bound, name, "the POP3 front-end is ready");
-        ways.push((bound, through_tls));
-        let acceptor = Acceptor::new(listener, connections.clone(), per_source.clone());
-        doors.push((if through_tls { acceptor } else { acceptor.refuse_with(FULL) }, through_tls));
-    }
+    let crowd = Crowd {
+        connections: Limit::new("pop3", pop3.connections_max),
+        per_source: SourceLimit::new("pop3-source", pop3.connections_per_source_max),
+        full: FULL,
+    };
+    let wanted = [
+        Listen { name: LISTENER, address: pop3.listen, through_tls: false },
+        Listen { name: TLS_LISTENER, address: pop3.listen_tls, through_tls: true },
+    ];
+    let doors = Doors::open(&mut listeners, &wanted, &crowd, Arc::clone(&shared.tls))?;
     if let Some(address) = config.metrics.listen {
         let metrics = listeners.take(METRICS_LISTENER, address)?;
-        let health = health::check(&ways, pop3);
+        let health = health::check(&doors.ways(), pop3);
         tokio::spawn(telemetry::serve(metrics, recorder, health, shutdown.clone()));
     }
-    let serving = async {
-        let (shared, tasks) = (&shared, &tasks);
-        let open = doors.into_iter().map(|(acceptor, through_tls)| async move {
-            let serve = |connection| serve(Arc::clone(shared), connection, through_tls);
-            acceptor.run(&shared.shutdown, tasks, serve).await;
-        });
-        futures_util::future::join_all(open).await;
-        tasks.close();
-        tasks.wait().await;
-    };
+    let serving = doors.serve(&shared.shutdown, {
+        let shared = Arc::clone(&shared);
+        move |stream, address| Session::new(Arc::clone(&shared), Connection::new(stream), address).run()
+    });
     shutdown.drain(config.limits.drain(), serving).await?;
     Ok(())
-}
-
-async fn serve(shared: Arc<Shared>, connection: accept::Connection, through_tls: bool) {
-    let accept::Connection { stream, address, permits } = connection;
-    let mut stream = Stream::Plain(stream);
-    if through_tls {
-        stream = match stream.start_tls(&shared.tls, HANDSHAKE).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "no TLS came about");
-                return;
-            }
-        };
-    }
-    Session::new(shared, Connection::new(stream), address).run().await;
-    drop(permits);
 }

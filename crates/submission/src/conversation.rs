@@ -1,11 +1,10 @@
 //! One client's conversation: moves octets between the connection and the SMTP session, and answers the session's questions.
 
 use crate::answers;
-use crate::limits::{
-    COMMAND_WAIT, HANDSHAKE, MESSAGE_WAIT, OUTPUT_BYTES_HIGH, READ_BYTES, STRANGER_WAIT, TEXT_WAIT, WRITE_WAIT,
-};
+use crate::limits::{COMMAND_WAIT, MESSAGE_WAIT, OUTPUT_BYTES_HIGH, READ_BYTES, STRANGER_WAIT, TEXT_WAIT, WRITE_WAIT};
 use crate::server::Shared;
 use crate::transaction::{Sender, Transaction};
+use daemon::doors::HANDSHAKE;
 use daemon::stream::Stream;
 use jiff::Timestamp;
 use message::trace::{Greeting, Received, Tls, received};

@@ -3,18 +3,16 @@
 
 use crate::server::Shared;
 use daemon::config::Submission;
+use daemon::probe::Account;
 use daemon::telemetry::Health;
 use model::Address;
 use sign_in::Claim;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// A health check with the configured probe account.
 pub(crate) fn check(shared: &Arc<Shared>, submission: &Submission) -> Health {
-    let account = (submission.probe_address.clone(), submission.probe_password_file.clone());
-    let account = Some(account).filter(|(address, _)| !address.is_empty());
+    let account = Account::new(&submission.probe_address, &submission.probe_password_file);
     let shared = Arc::clone(shared);
     Health::new(move || {
         let (shared, account) = (Arc::clone(&shared), account.clone());
@@ -35,14 +33,12 @@ async fn nodes(shared: &Shared) -> Result<(), String> {
     }
 }
 
-async fn sign_in(shared: &Shared, (address, file): (String, PathBuf)) -> Result<(), String> {
-    let password = tokio::fs::read_to_string(file).await;
-    let password = Zeroizing::new(password.map_err(|error| format!("probe_password_file: {error}"))?);
-    let password = password.lines().next().unwrap_or_default().as_bytes().to_vec();
-    let claim = Claim::new(address.as_bytes(), password);
+async fn sign_in(shared: &Shared, account: Account) -> Result<(), String> {
+    let password = account.password().await?.as_bytes().to_vec();
+    let claim = Claim::new(account.address().as_bytes(), password);
     let source = IpAddr::V4(Ipv4Addr::LOCALHOST);
     shared.sign_in.prove(claim, source).await.map_err(|denied| format!("sign-in: {denied:?}"))?;
-    let address: Address = address.parse().map_err(|_| "probe_address is no address".to_owned())?;
+    let address: Address = account.address().parse().map_err(|_| "probe_address is no address".to_owned())?;
     let may = shared.directory.may_send(&address, &address).await.map_err(|error| format!("directory: {error}"))?;
     if may.allowed { Ok(()) } else { Err("the probe account may not send as itself".to_owned()) }
 }

@@ -19,8 +19,6 @@ pub const TEXT_WAIT: Duration = Duration::from_secs(3 * 60);
 pub const MESSAGE_WAIT: Duration = Duration::from_secs(60 * 60);
 /// How long a client may take nothing of what is written to it.
 pub const WRITE_WAIT: Duration = Duration::from_secs(5 * 60);
-/// How long a TLS handshake may take.
-pub const HANDSHAKE: Duration = Duration::from_secs(30);
 /// How long the copy in Sent may take once the message is in the queue; then the client is answered without it.
 pub const SENT_COPY_WAIT: Duration = Duration::from_secs(20);
 /// The window in which recipients are counted.

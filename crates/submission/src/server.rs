@@ -2,14 +2,12 @@
 
 use crate::conversation::Conversation;
 use crate::health;
-use crate::limits::HANDSHAKE;
-use daemon::accept::{self, Acceptor};
 use daemon::config::{Config, PlaintextSignIn};
+use daemon::doors::{Crowd, Doors, Listen};
 use daemon::limits::{Limit, SourceLimit};
 use daemon::listen::{ListenError, Listeners};
 use daemon::shared::{Shared as Counters, SharedError};
 use daemon::shutdown::{DrainTimeout, Shutdown};
-use daemon::stream::Stream;
 use daemon::telemetry::{self, Recorder, TelemetryError};
 use daemon::tls::{self, Internal, TlsError};
 use directory::DirectoryClient;
@@ -23,7 +21,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// The name of the socket that begins in the clear, when it is inherited.
 pub const LISTENER: &str = "submission";
@@ -124,49 +121,25 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
         tls: tls::public_server(&submission.cert, &submission.key)?,
         shutdown: shutdown.token(),
     });
-    let connections = Limit::new("submission", submission.connections_max);
-    let per_source = SourceLimit::new("submission-source", submission.connections_per_source_max);
-    let tasks = TaskTracker::new();
-    let mut doors = Vec::new();
-    let listens = [(LISTENER, submission.listen, false), (TLS_LISTENER, submission.listen_tls, true)];
-    for (name, address, through_tls) in listens {
-        let Some(address) = address else { continue };
-        let listener = listeners.take(name, address)?;
-        tracing::info!(address = %listener.local_addr()?, name, "submission is ready");
-        let acceptor = Acceptor::new(listener, connections.clone(), per_source.clone());
-        doors.push((if through_tls { acceptor } else { acceptor.refuse_with(FULL) }, through_tls));
-    }
+    let crowd = Crowd {
+        connections: Limit::new("submission", submission.connections_max),
+        per_source: SourceLimit::new("submission-source", submission.connections_per_source_max),
+        full: FULL,
+    };
+    let wanted = [
+        Listen { name: LISTENER, address: submission.listen, through_tls: false },
+        Listen { name: TLS_LISTENER, address: submission.listen_tls, through_tls: true },
+    ];
+    let doors = Doors::open(&mut listeners, &wanted, &crowd, Arc::clone(&shared.tls))?;
     if let Some(address) = config.metrics.listen {
         let metrics = listeners.take(METRICS_LISTENER, address)?;
         let health = health::check(&shared, submission);
         tokio::spawn(telemetry::serve(metrics, recorder, health, shutdown.clone()));
     }
-    let serving = async {
-        let (shared, tasks) = (&shared, &tasks);
-        let open = doors.into_iter().map(|(acceptor, through_tls)| async move {
-            let serve = |connection| serve(Arc::clone(shared), connection, through_tls);
-            acceptor.run(&shared.shutdown, tasks, serve).await;
-        });
-        futures_util::future::join_all(open).await;
-        tasks.close();
-        tasks.wait().await;
-    };
+    let serving = doors.serve(&shared.shutdown, {
+        let shared = Arc::clone(&shared);
+        move |stream, address| Box::pin(Conversation::new(Arc::clone(&shared), stream, address).run())
+    });
     shutdown.drain(config.limits.drain(), serving).await?;
     Ok(())
-}
-
-async fn serve(shared: Arc<Shared>, connection: accept::Connection, through_tls: bool) {
-    let accept::Connection { stream, address, permits } = connection;
-    let mut stream = Stream::Plain(stream);
-    if through_tls {
-        stream = match stream.start_tls(&shared.tls, HANDSHAKE).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "no TLS came about");
-                return;
-            }
-        };
-    }
-    Box::pin(Conversation::new(shared, stream, address).run()).await;
-    drop(permits);
 }

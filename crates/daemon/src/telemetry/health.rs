@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 pub const HEALTH_SECONDS_MAX: u64 = 5;
 
 /// Where a check of one's own door connects to: a wildcard address is reached by loopback.
-pub fn reachable(bound: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(bound: SocketAddr) -> SocketAddr {
     let ip = match bound.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

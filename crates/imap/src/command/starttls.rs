@@ -1,11 +1,9 @@
 //! STARTTLS (RFC 3501 §6.2.1).
 
-use crate::limits::HANDSHAKE;
 use crate::session::Session;
 use crate::session::answer::{Answer, End, Outcome, Stop};
 use crate::session::transport::Transport;
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use daemon::doors::HANDSHAKE;
 
 /// Answers in the clear, then goes on inside TLS as though the connection were new.
 ///
@@ -21,22 +19,14 @@ pub async fn run(session: &mut Session, tag: &str) -> Outcome {
     if session.connection.transport.is_compressed() {
         return Ok(Answer::bad("TLS goes below compression, not into it"));
     }
-    let Some(tls) = session.shared.tls.clone() else {
-        return Ok(Answer::bad("This server has no TLS"));
-    };
     Answer::ok("Begin").write(&mut session.connection.out, Some(tag));
     session.connection.flush().await?;
     // What came in the clear after STARTTLS could be anybody's, and must not be read as though it came through TLS
     // (RFC 9051 §6.2.1; CVE-2011-0411).
     session.connection.input.clear();
     let transport = std::mem::replace(&mut session.connection.transport, Transport::Closed);
-    let Transport::Plain(stream) = transport else { return Err(End::Broken.into()) };
-    let accepted = timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream)).await;
-    match accepted {
-        Ok(Ok(stream)) => session.connection.transport = Transport::Tls(Box::new(stream)),
-        Ok(Err(error)) => return Err(error.into()),
-        Err(_) => return Err(Stop::End(End::Io(std::io::ErrorKind::TimedOut.into()))),
-    }
+    let Transport::Open(stream) = transport else { return Err(End::Broken.into()) };
+    session.connection.transport = Transport::Open(stream.start_tls(&session.shared.tls, HANDSHAKE).await?);
     // The tagged answer has been given: there is none inside.
     Err(Stop::Answered)
 }

@@ -1,12 +1,11 @@
 //! The role as a process: listeners, TLS, limits, one task for each connection, and the drain at the end.
 
 use crate::health;
-use crate::limits::HANDSHAKE;
 use crate::session::Session;
 use crate::session::connection::Connection;
 use crate::session::transport::Transport;
-use daemon::accept::{self, Acceptor};
 use daemon::config::{Config, PlaintextSignIn};
+use daemon::doors::{Crowd, Doors, Listen};
 use daemon::limits::{Limit, SourceLimit};
 use daemon::listen::{ListenError, Listeners};
 use daemon::shutdown::{DrainTimeout, Shutdown};
@@ -16,14 +15,10 @@ use directory::DirectoryClient;
 use model::Role;
 use node_client::NodeClient;
 use sign_in::SignIn;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// The name of the socket that begins in the clear, when it is inherited.
 pub const LISTENER: &str = "imap";
@@ -72,7 +67,7 @@ pub struct Shared {
     /// The way in.
     pub sign_in: SignIn,
     /// The public certificate, for STARTTLS and the TLS listener.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Arc<ServerConfig>,
     /// Cancelled when the process is to end.
     pub shutdown: CancellationToken,
 }
@@ -95,70 +90,32 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
             messages_per_command_max: imap.messages_per_command_max,
         },
         sign_in: SignIn::new(directory, nodes, imap.sign_ins_max),
-        tls: Some(tls::public_server(&imap.cert, &imap.key)?),
+        tls: tls::public_server(&imap.cert, &imap.key)?,
         shutdown: shutdown.token(),
     });
-    let limits =
-        (Limit::new("imap", imap.connections_max), SourceLimit::new("imap-source", imap.connections_per_source_max));
-    let tasks = TaskTracker::new();
-    let mut doors = Vec::new();
-    for (name, address, through_tls) in [(LISTENER, imap.listen, false), (TLS_LISTENER, imap.listen_tls, true)] {
-        let Some(address) = address else { continue };
-        let listener = listeners.take(name, address)?;
-        let bound = listener.local_addr()?;
-        tracing::info!(address = %bound, name, "the IMAP front-end is ready");
-        let acceptor = Acceptor::new(listener, limits.0.clone(), limits.1.clone());
-        let acceptor = if through_tls { acceptor } else { acceptor.refuse_with(FULL) };
-        doors.push(Door { acceptor, bound, through_tls });
-    }
+    let crowd = Crowd {
+        connections: Limit::new("imap", imap.connections_max),
+        per_source: SourceLimit::new("imap-source", imap.connections_per_source_max),
+        full: FULL,
+    };
+    let wanted = [
+        Listen { name: LISTENER, address: imap.listen, through_tls: false },
+        Listen { name: TLS_LISTENER, address: imap.listen_tls, through_tls: true },
+    ];
+    let doors = Doors::open(&mut listeners, &wanted, &crowd, Arc::clone(&shared.tls))?;
     if let Some(address) = config.metrics.listen {
         let metrics = listeners.take(METRICS_LISTENER, address)?;
-        let ways: Vec<_> = doors.iter().map(|door| (door.bound, door.through_tls)).collect();
-        let health = health::check(&ways, &config.imap);
+        let health = health::check(&doors.ways(), imap);
         tokio::spawn(telemetry::serve(metrics, recorder, health, shutdown.clone()));
     }
-    let serving = async {
-        let open = doors.into_iter().map(|door| door.serve(&shared, &tasks));
-        futures_util::future::join_all(open).await;
-        tasks.close();
-        tasks.wait().await;
-    };
+    let serving = doors.serve(&shared.shutdown, {
+        let shared = Arc::clone(&shared);
+        move |stream, address| {
+            Session::new(Connection::new(Transport::Open(stream)), Arc::clone(&shared), address).run()
+        }
+    });
     shutdown.drain(config.limits.drain(), serving).await?;
     Ok(())
-}
-
-/// One listener.
-struct Door {
-    acceptor: Acceptor,
-    bound: SocketAddr,
-    through_tls: bool,
-}
-
-impl Door {
-    async fn serve(self, shared: &Arc<Shared>, tasks: &TaskTracker) {
-        let through_tls = self.through_tls;
-        let serve = |connection| serve(Arc::clone(shared), connection, through_tls);
-        self.acceptor.run(&shared.shutdown, tasks, serve).await;
-    }
-}
-
-async fn serve(shared: Arc<Shared>, connection: accept::Connection, through_tls: bool) {
-    let accept::Connection { stream, address, permits } = connection;
-    let transport = match (&shared.tls, through_tls) {
-        (Some(tls), true) => {
-            // Boxed: a handshake is short, and its room is not to be carried by the session that follows.
-            let accepted = Box::pin(timeout(HANDSHAKE, TlsAcceptor::from(Arc::clone(tls)).accept(stream))).await;
-            let Ok(Ok(stream)) = accepted else {
-                tracing::debug!("no TLS came about");
-                return;
-            };
-            Transport::Tls(Box::new(stream))
-        }
-        (None, true) => return,
-        (_, false) => Transport::Plain(stream),
-    };
-    Session::new(Connection::new(transport), shared, address).run().await;
-    drop(permits);
 }
 
 /// Tells this process apart in a node's log.

@@ -197,12 +197,14 @@ mod tests {
     use super::*;
     use crate::session::tests::pair;
     use bytes::BufMut;
+    use daemon::stream::Stream;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
     async fn what_goes_in_comes_out_at_the_other_end() {
         let (near, far) = pair().await;
-        let (mut near, mut far) = (Deflated::new(Transport::Plain(near)), Deflated::new(Transport::Plain(far)));
+        let (mut near, mut far) =
+            (Deflated::new(Transport::Open(Stream::Plain(near))), Deflated::new(Transport::Open(Stream::Plain(far))));
         let long: Vec<u8> = (0..300_000u32).map(|at| (at / 7).wrapping_mul(at) as u8).collect();
         for text in [&b"a OK Done\r\n"[..], &[b'x'; 1000], &long, b"", b"b"] {
             let sending = async {
@@ -242,7 +244,7 @@ mod tests {
     async fn damage_is_an_error() {
         let (mut near, far) = pair().await;
         near.write_all(b"\x07\x07").await.unwrap();
-        let error = Deflated::new(Transport::Plain(far)).read(&mut [0; 9]).await.unwrap_err();
+        let error = Deflated::new(Transport::Open(Stream::Plain(far))).read(&mut [0; 9]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -94,7 +94,7 @@ impl Session {
             Err(End::Logout) | Ok(()) => {}
         }
         let closing = tokio::io::AsyncWriteExt::shutdown(&mut self.connection.transport);
-        let _ = timeout(crate::limits::HANDSHAKE, closing).await;
+        let _ = timeout(daemon::doors::HANDSHAKE, closing).await;
     }
 
     async fn serve(&mut self) -> Result<(), End> {
@@ -251,10 +251,7 @@ impl Session {
 
     /// Whether STARTTLS is possible.
     pub fn can_start_tls(&self) -> bool {
-        !self.connection.transport.is_tls()
-            && !self.connection.transport.is_compressed()
-            && self.account.is_none()
-            && self.shared.tls.is_some()
+        !self.connection.transport.is_tls() && !self.connection.transport.is_compressed() && self.account.is_none()
     }
 
     /// Enters the authenticated state.

@@ -74,6 +74,7 @@ mod tests {
     use super::*;
     use crate::session::tests::pair;
     use crate::session::transport::Transport;
+    use daemon::stream::Stream;
     use tokio::io::AsyncReadExt;
 
     #[test]
@@ -89,7 +90,7 @@ mod tests {
     #[tokio::test]
     async fn what_there_is_does_not_wait_for_more() {
         let (near, mut far) = pair().await;
-        let mut connection = Connection::new(Transport::Plain(near));
+        let mut connection = Connection::new(Transport::Open(Stream::Plain(near)));
         connection.out.extend_from_slice(b"one ");
         assert_eq!(promptly(&mut connection, async { 1 }).await.unwrap(), 1);
         connection.out.extend_from_slice(b"two ");
@@ -107,7 +108,7 @@ mod tests {
     async fn a_long_command_is_told_of() {
         for (tag, told) in [("a1", "\"a1\""), ("a]1", "NIL")] {
             let (near, mut far) = pair().await;
-            let mut connection = Connection::new(Transport::Plain(near));
+            let mut connection = Connection::new(Transport::Open(Stream::Plain(near)));
             tokio::time::pause();
             let work = tokio::time::sleep(IN_PROGRESS_EVERY * 2 + IN_PROGRESS_EVERY / 2);
             patiently(&mut connection, tag, work).await.unwrap();

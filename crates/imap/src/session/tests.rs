@@ -4,6 +4,7 @@ use super::*;
 use crate::server::Settings;
 use crate::session::transport::Transport;
 use daemon::config::PlaintextSignIn;
+use daemon::stream::Stream;
 use directory::DirectoryClient;
 use node_client::NodeClient;
 use sign_in::SignIn;
@@ -45,14 +46,15 @@ impl Server {
             messages_per_command_max: 1_000,
         };
         let sign_in = SignIn::new(directory, nodes, 1);
-        let shared = Shared { settings, sign_in, tls: Some(tls), shutdown: CancellationToken::new() };
+        let shared = Shared { settings, sign_in, tls, shutdown: CancellationToken::new() };
         Self { shared: Arc::new(shared), files }
     }
 
     async fn connect(&self) -> Client<TcpStream> {
         let (near, far) = pair().await;
         let peer = far.peer_addr().unwrap();
-        let session = Session::new(Connection::new(Transport::Plain(far)), Arc::clone(&self.shared), peer);
+        let session =
+            Session::new(Connection::new(Transport::Open(Stream::Plain(far))), Arc::clone(&self.shared), peer);
         tokio::spawn(session.run());
         let mut client = Client(BufReader::new(near));
         assert!(client.line().await.starts_with("* OK [CAPABILITY IMAP4rev1 "));
@@ -193,7 +195,7 @@ async fn a_session_that_waits_is_small() {
     let server = Server::new(PlaintextSignIn::Loopback);
     let (_near, far) = pair().await;
     let peer = far.peer_addr().unwrap();
-    let session = Session::new(Connection::new(Transport::Plain(far)), Arc::clone(&server.shared), peer);
+    let session = Session::new(Connection::new(Transport::Open(Stream::Plain(far))), Arc::clone(&server.shared), peer);
     let octets = std::mem::size_of_val(&session.run());
     assert!(octets < 4096, "{octets} octets");
 }

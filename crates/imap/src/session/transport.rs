@@ -1,20 +1,17 @@
 //! The octets of one client, in the clear or through TLS, deflated or not.
 
 use super::deflate::Deflated;
+use daemon::stream::Stream;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 /// One client's connection.
 pub enum Transport {
-    /// In the clear.
-    Plain(TcpStream),
-    /// Inside TLS; boxed, because most of it is rustls's state.
-    Tls(Box<TlsStream<TcpStream>>),
-    /// Deflated, in one of the others.
+    /// As it is.
+    Open(Stream),
+    /// Deflated, in the other.
     Deflated(Box<Deflated>),
     /// Closed, or in the middle of STARTTLS.
     Closed,
@@ -24,9 +21,9 @@ impl Transport {
     /// Whether it is encrypted.
     pub fn is_tls(&self) -> bool {
         match self {
-            Self::Tls(_) => true,
+            Self::Open(stream) => stream.is_tls(),
             Self::Deflated(deflated) => deflated.inner().is_tls(),
-            Self::Plain(_) | Self::Closed => false,
+            Self::Closed => false,
         }
     }
 
@@ -52,12 +49,8 @@ impl Transport {
 macro_rules! on_stream {
     ($self:ident, $stream:ident => $call:expr, $closed:expr) => {
         match $self.get_mut() {
-            Transport::Plain($stream) => {
+            Transport::Open($stream) => {
                 let $stream = Pin::new($stream);
-                $call
-            }
-            Transport::Tls($stream) => {
-                let $stream = Pin::new($stream.as_mut());
                 $call
             }
             Transport::Deflated($stream) => {

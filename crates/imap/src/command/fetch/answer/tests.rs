@@ -4,6 +4,7 @@ use super::*;
 use crate::codec::cursor::{Cursor, Parsed};
 use crate::session::tests::pair;
 use crate::session::transport::Transport;
+use daemon::stream::Stream;
 use model::FolderName;
 use tokio::io::AsyncReadExt;
 use wire::session::{Changes, FlagChange, Selected as WireSelected, UidRuns};
@@ -27,7 +28,7 @@ fn section(index: u32, total: u64, data: &'static [u8]) -> SectionData {
 async fn written(items: &str, told: Told, view: &mut View, records: Vec<FetchedMessage>) -> Result<String, End> {
     let items = self::items(items).unwrap();
     let (near, mut far) = pair().await;
-    let mut connection = Connection::new(Transport::Plain(near));
+    let mut connection = Connection::new(Transport::Open(Stream::Plain(near)));
     let mut writer = Writer::new(&items, Told { uid: items.uid, ..told });
     for record in records {
         writer.record(record, view, &mut connection).await?;
