@@ -11,10 +11,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::queue::{LeasedEntry, ReadRequest};
 
-/// Seconds of a lease: what a worker that died delays a message.
-pub const LEASE_SECONDS: u32 = 60;
-/// Seconds between renewals: several may fail.
-pub const RENEW_SECONDS: u64 = 12;
+/// Renewals in the time of a lease: several may fail.
+const RENEWALS_PER_LEASE: u32 = 5;
 /// Leases renewed in one question.
 const RENEWALS_MAX: usize = 1_000;
 
@@ -22,8 +20,11 @@ const RENEWALS_MAX: usize = 1_000;
 type Key = (String, u64);
 
 /// All leases.
-#[derive(Default)]
-pub struct Leases(Mutex<HashMap<Key, State>>);
+pub struct Leases {
+    /// Of each lease: what a worker that died delays a message.
+    seconds: u32,
+    states: Mutex<HashMap<Key, State>>,
+}
 
 struct State {
     queue: Queue,
@@ -53,10 +54,24 @@ impl Drop for Held {
 }
 
 impl Leases {
+    /// None yet; each will be for so many seconds.
+    pub fn of_seconds(seconds: u32) -> Self {
+        Self { seconds, states: Mutex::default() }
+    }
+
+    /// Of each lease.
+    pub fn seconds(&self) -> u32 {
+        self.seconds
+    }
+
+    fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
+
     /// Takes care of one, which was given out at `since` at the earliest.
     pub fn hold(self: &Arc<Self>, queue: &Queue, leased: &LeasedEntry, since: Instant) -> Held {
         let (key, lost) = ((queue.node().to_owned(), leased.lease), CancellationToken::new());
-        let until = since + Duration::from_secs(LEASE_SECONDS.into());
+        let until = since + self.lifetime();
         let state = State { queue: queue.clone(), entry: leased.entry, until, lost: lost.clone() };
         self.states().insert(key.clone(), state);
         Held { key, lost, leases: Arc::clone(self) }
@@ -65,7 +80,7 @@ impl Leases {
     /// Renews for ever.
     pub async fn renew(&self) {
         loop {
-            tokio::time::sleep(Duration::from_secs(RENEW_SECONDS)).await;
+            tokio::time::sleep(self.lifetime() / RENEWALS_PER_LEASE).await;
             for (queue, requests) in self.by_node() {
                 for requests in requests.chunks(RENEWALS_MAX) {
                     self.renew_some(&queue, requests).await;
@@ -86,12 +101,12 @@ impl Leases {
 
     async fn renew_some(&self, queue: &Queue, requests: &[ReadRequest]) {
         let since = Instant::now();
-        match queue.renew(requests.to_vec(), LEASE_SECONDS).await {
+        match queue.renew(requests.to_vec(), self.seconds).await {
             Ok(lost) => {
                 let mut states = self.states();
                 for request in requests {
                     if let Some(state) = states.get_mut(&(queue.node().to_owned(), request.lease)) {
-                        state.until = since + Duration::from_secs(LEASE_SECONDS.into());
+                        state.until = since + self.lifetime();
                     }
                 }
                 drop(states);
@@ -112,6 +127,6 @@ impl Leases {
 
     fn states(&self) -> MutexGuard<'_, HashMap<Key, State>> {
         // No invariant of the map spans a panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

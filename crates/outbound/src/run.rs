@@ -6,6 +6,7 @@ use crate::destinations::Destinations;
 use crate::guard::Guard;
 use crate::health;
 use crate::http::Https;
+use crate::leases::Leases;
 use crate::mta_sts::Policies;
 use crate::patience::Patience;
 use crate::pool::Pool;
@@ -148,7 +149,7 @@ fn worker(config: &config::Outbound, base: &Base, reports: Option<Arc<Reports>>)
         schedule: Schedule::of_hours(config.give_up_hours, config.delay_notice_hours),
         places: Limit::new("outbound", config.connections_max),
         destinations: Destinations::new(config.connections_per_destination_max),
-        leases: Arc::default(),
+        leases: Arc::new(Leases::of_seconds(config.lease_seconds)),
     })
 }
 

@@ -4,7 +4,7 @@
 use crate::attempt::{self, Attempted, Sender};
 use crate::destinations::{Destinations, Place};
 use crate::entry::{Entry, Told};
-use crate::leases::{Held, LEASE_SECONDS, Leases};
+use crate::leases::{Held, Leases};
 use crate::metrics;
 use crate::outcome::Verdict;
 use crate::schedule::Schedule;
@@ -155,7 +155,7 @@ impl Worker {
         LeaseRequest {
             worker: self.name.clone(),
             entries_max: self.places.left().clamp(1, LEASED_AT_ONCE_MAX) as u32,
-            seconds: LEASE_SECONDS,
+            seconds: self.leases.seconds(),
             wait_ms: if not_destinations.is_empty() { LEASE_WAIT_MS } else { 0 },
             not_destinations,
             per_destination_max: LEASED_PER_DESTINATION_MAX,

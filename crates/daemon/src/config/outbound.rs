@@ -31,6 +31,8 @@ pub struct Outbound {
     pub connections_max: usize,
     /// Connections at once to one destination.
     pub connections_per_destination_max: usize,
+    /// Seconds for which a node keeps for one worker what it handed out, unless the worker asks for more.
+    pub lease_seconds: u32,
     /// Hours after which a message is given up.
     pub give_up_hours: u32,
     /// Hours after which the sender is told of a delay.
@@ -84,6 +86,7 @@ impl Default for Outbound {
             postmaster: String::new(),
             connections_max: 200,
             connections_per_destination_max: 20,
+            lease_seconds: 60,
             give_up_hours: 120,
             delay_notice_hours: 4,
             mta_sts: true,
@@ -106,6 +109,7 @@ pub(super) fn check(outbound: &Outbound) -> Result<(), Wrong> {
     }
     within("outbound.connections_max", outbound.connections_max, 1..=10_000)?;
     within("outbound.connections_per_destination_max", outbound.connections_per_destination_max, 1..=1_000)?;
+    within("outbound.lease_seconds", outbound.lease_seconds, 10..=3600)?;
     // RFC 5321 §4.5.4.1: 4 to 5 days at least; fewer are for those who know why.
     within("outbound.give_up_hours", outbound.give_up_hours, 1..=720)?;
     within("outbound.delay_notice_hours", outbound.delay_notice_hours, 1..=720)?;
