@@ -146,7 +146,7 @@ impl Conversation {
                 }
                 Event::Recipient(rcpt) => {
                     let reply = match &mut self.transaction {
-                        Some(transaction) => Box::pin(transaction.recipient(&self.mx, rcpt.path)).await,
+                        Some(transaction) => Box::pin(transaction.recipient(&self.mx, rcpt)).await,
                         None => answers::INTERNAL,
                     };
                     self.session.answer(&reply);

@@ -15,6 +15,7 @@ mod onward;
 mod patience;
 mod policy;
 mod recipient;
+mod success;
 mod trace;
 mod transaction;
 mod transport;
@@ -208,7 +209,7 @@ fn session_config(config: &Config) -> smtp::Config {
         size_max: config.mx.message_bytes_max.min(MESSAGE_BYTES_MAX - limits::TRACE_BYTES_MAX),
         recipients_max: RECIPIENTS_MAX as u32,
         starttls: true,
-        dsn: false,
+        dsn: true,
         sign_in: smtp::SignInOffer::No,
     }
 }

@@ -8,6 +8,8 @@ use authentication::srs;
 use directory::client::{Alias, Disposition, Lookup, Policy, Routed};
 use model::limits::RECIPIENTS_MAX;
 use model::{Address, Domain, MailboxId};
+use smtp::command::Rcpt;
+use smtp::dsn::Notify;
 use smtp::session::answers::RECIPIENT_OK;
 use smtp::{Path, Reply};
 use std::sync::Arc;
@@ -18,6 +20,10 @@ use wire::node::Verdict;
 pub struct Accepted {
     /// The path as it stood in the envelope.
     pub path: Path,
+    /// When the sender wants to hear.
+    pub notify: Notify,
+    /// As it stood in ORCPT.
+    pub original: Option<String>,
     /// Normalised.
     pub address: String,
     /// Its domain.
@@ -64,19 +70,20 @@ pub struct Opened<'a> {
 }
 
 /// Adds the recipient if the directory, its domain's policy and its primaries agree; the reply says so or why not.
-pub async fn add(mx: &Mx, opened: Opened<'_>, path: Path) -> Reply {
-    match admit(mx, opened, path).await {
+pub async fn add(mx: &Mx, opened: Opened<'_>, rcpt: Rcpt) -> Reply {
+    match admit(mx, opened, rcpt).await {
         Ok(()) => RECIPIENT_OK,
         Err(reply) => reply,
     }
 }
 
-async fn admit(mx: &Mx, opened: Opened<'_>, path: Path) -> Result<(), Reply> {
+async fn admit(mx: &Mx, opened: Opened<'_>, rcpt: Rcpt) -> Result<(), Reply> {
+    let Rcpt { path, notify, original, extended: _ } = rcpt;
     let address = address_of(mx, &path)?;
     let Opened { delivery, accepted, facts, sender } = opened;
     let purpose = purpose_of(mx, &address).await?;
     let (name, domain) = (address.alias(), address.domain().clone());
-    let mut new = Accepted { path, address: name, domain, purpose, stores: Vec::new() };
+    let mut new = Accepted { path, notify, original, address: name, domain, purpose, stores: Vec::new() };
     if let Some(policy) = new.policy() {
         facts.look_up(mx, policy, sender.as_str()).await;
         let whom = For { policy, recipient: &new.address, sender: sender.as_str() };

@@ -6,6 +6,7 @@ use crate::inspection::Inspection;
 use crate::onward::{Front, Onward};
 use crate::policy::{self, Client, Facts, For, Judgement};
 use crate::recipient::{self, Accepted, Opened};
+use crate::success::{self, Delivered};
 use crate::trace::{self, Peer};
 use crate::verdict::{self, Verdict};
 use crate::{Mx, answers, metrics as names};
@@ -15,9 +16,9 @@ use message::trace::{HopCounter, Prefix};
 use model::DeliveryId;
 use model::limits::RECEIVED_FIELDS_MAX;
 use node_client::queue::EnqueueError;
-use smtp::command::Mail;
+use smtp::Reply;
+use smtp::command::{Mail, Rcpt};
 use smtp::session::answers::START_INPUT;
-use smtp::{Path, Reply};
 
 /// An open transaction. Dropping it delivers nothing to anybody.
 pub struct Transaction {
@@ -68,11 +69,11 @@ impl Transaction {
     }
 
     /// RCPT.
-    pub async fn recipient(&mut self, mx: &Mx, path: Path) -> Reply {
+    pub async fn recipient(&mut self, mx: &Mx, rcpt: Rcpt) -> Reply {
         let Some(delivery) = &mut self.delivery else { return answers::UNAVAILABLE };
         let Self { accepted, facts, mail, .. } = self;
         let opened = Opened { delivery, accepted, facts, sender: &mail.path };
-        let reply = Box::pin(recipient::add(mx, opened, path)).await;
+        let reply = Box::pin(recipient::add(mx, opened, rcpt)).await;
         ::metrics::counter!(names::RECIPIENTS, "answer" => reply.code().to_string()).increment(1);
         reply
     }
@@ -156,7 +157,12 @@ impl Transaction {
         let front =
             Front { received: &received, findings: &found, return_path: &return_path, results, checked: &checked };
         match Box::pin(onward.commit(mx, &front)).await {
-            Ok(()) => answers::stored(self.id),
+            Ok(()) => {
+                let Self { mail, facts, accepted, .. } = &self;
+                let delivered = Delivered { mail, facts, accepted, junk: &verdict.junk, header: checked.header() };
+                Box::pin(success::tell(mx, &delivered)).await;
+                answers::stored(self.id)
+            }
             Err(error) => self.not_queued(&error),
         }
     }

@@ -33,14 +33,16 @@ impl ReturnText {
 pub struct Notify(u32);
 
 impl Notify {
-    const NEVER: u32 = 1;
+    /// Of nothing.
+    pub const NEVER: Self = Self(Self::NEVER_BIT);
+    const NEVER_BIT: u32 = 1;
     const SUCCESS: u32 = 2;
     const FAILURE: u32 = 4;
     const DELAY: u32 = 8;
 
     /// From the bits NEVER 1, SUCCESS 2, FAILURE 4, DELAY 8; 0 when nothing was said. NEVER excludes the others.
     pub const fn from_bits(bits: u32) -> Self {
-        Self(if bits & Self::NEVER != 0 { Self::NEVER } else { bits & 15 })
+        Self(if bits & Self::NEVER_BIT != 0 { Self::NEVER_BIT } else { bits & 15 })
     }
 
     /// Whether success is to be told.
@@ -68,7 +70,7 @@ impl Notify {
         let mut bits = 0;
         for word in value.split(',') {
             let bit = match word.to_ascii_uppercase().as_str() {
-                "NEVER" => Self::NEVER,
+                "NEVER" => Self::NEVER_BIT,
                 "SUCCESS" => Self::SUCCESS,
                 "FAILURE" => Self::FAILURE,
                 "DELAY" => Self::DELAY,
@@ -77,21 +79,21 @@ impl Notify {
             bits |= bit;
         }
         // RFC 3461 §4.1: NEVER stands alone.
-        (bits & Self::NEVER == 0 || bits == Self::NEVER).then_some(Self(bits))
+        (bits & Self::NEVER_BIT == 0 || bits == Self::NEVER_BIT).then_some(Self(bits))
     }
 
     /// The same without success, which somebody else has told (RFC 3461 §5.2.7.3). Who wanted to hear of nothing else is told
     /// nothing more.
     pub const fn without_success(self) -> Self {
         match self.0 {
-            Self::SUCCESS => Self(Self::NEVER),
+            Self::SUCCESS => Self::NEVER,
             bits => Self(bits & !Self::SUCCESS),
         }
     }
 
     /// The parameter's value; `None` when nothing was said.
     pub(crate) fn value(self) -> Option<String> {
-        if self.0 & Self::NEVER != 0 {
+        if self.0 & Self::NEVER_BIT != 0 {
             return Some("NEVER".to_owned());
         }
         let words = [(Self::SUCCESS, "SUCCESS"), (Self::FAILURE, "FAILURE"), (Self::DELAY, "DELAY")];

@@ -7,6 +7,8 @@
 pub mod author;
 mod parcel;
 
+pub use parcel::signer;
+
 use crate::Mx;
 use crate::limits::FORWARD_HEADER_BYTES_MAX;
 use crate::recipient::Accepted;

@@ -4,11 +4,13 @@ use super::{Front, author};
 use crate::Mx;
 use crate::metrics as names;
 use crate::recipient::{Accepted, Purpose};
+use crate::success;
 use authentication::{BodyStream, Checked, Results, Signer, SigningKey, seal_arc, srs};
 use model::Domain;
 use node_client::queue::{Enqueue, EnqueueError};
 use smtp::command::Mail;
-use wire::queue::{Envelope, Origin, QueueRecipient};
+use smtp::dsn::{Notify, ReturnText, original_of};
+use wire::queue::{Envelope, Origin, QueueRecipient, Return};
 
 /// What a copy is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +124,11 @@ impl Parcel {
     }
 }
 
-async fn signer(mx: &Mx, domain: &Domain) -> Result<Signer, directory::client::Error> {
+/// What signs for a domain: all of its keys that are in use.
+///
+/// # Errors
+/// The directory does not answer.
+pub async fn signer(mx: &Mx, domain: &Domain) -> Result<Signer, directory::client::Error> {
     let keys = mx.directory.signing_keys(domain).await?;
     let usable = keys.iter().filter_map(|key| SigningKey::new(domain.as_str(), &key.selector, &key.key).ok());
     Ok(Signer::new(usable.collect()))
@@ -149,12 +155,26 @@ async fn addressed(mx: &Mx, mail: &Mail, recipient: &Accepted, kind: Kind) -> Re
             rewritten(&secrets, mail.path.as_str(), recipient.domain.as_str(), mx.clock.now())
         }
     };
+    let notify = match kind {
+        // A program beside a mailbox is its owner's: the message is delivered without it.
+        Kind::Webhook if !recipient.stores.is_empty() => Notify::NEVER,
+        Kind::Webhook | Kind::Forward | Kind::Bounce => success::asked_of_copies(recipient),
+    };
+    // RFC 3461 §5.2.1 (d): the address that the sender knows.
+    let original = recipient.original.clone().or_else(|| original_of(recipient.path.as_str())).unwrap_or_default();
     let envelope = Envelope {
         reverse_path,
         recipients: addresses
             .into_iter()
-            .map(|address| QueueRecipient { address, ..QueueRecipient::default() })
+            .map(|address| QueueRecipient { address, notify: notify.bits(), original: original.clone() })
             .collect(),
+        ret: match mail.ret {
+            None => Return::Unspecified,
+            Some(ReturnText::Full) => Return::Full,
+            Some(ReturnText::Headers) => Return::Headers,
+        }
+        .into(),
+        envelope_id: mail.envelope_id.clone().unwrap_or_default(),
         smtputf8: mail.utf8,
         eight_bit: mail.eight_bit,
         require_tls: mail.require_tls,

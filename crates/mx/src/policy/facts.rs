@@ -113,6 +113,11 @@ impl Facts {
         self.envelope.as_ref().is_some_and(|envelope| envelope.spf.result.is_pass())
     }
 
+    /// Whether the reverse-path may be sent what was asked for in its name: SPF vouches for it, or was not asked.
+    pub fn may_be_told(&self) -> bool {
+        self.exempt || self.envelope.is_none() || self.spf_passes()
+    }
+
     /// The client's name, when it leads back to its address.
     pub fn client_name(&self) -> Option<&str> {
         let iprev = &self.envelope.as_ref()?.iprev;

@@ -7,6 +7,7 @@ mod commits;
 mod conversations;
 mod deliveries;
 mod node;
+mod notices;
 mod queue;
 mod routes;
 mod world;

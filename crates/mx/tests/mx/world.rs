@@ -132,7 +132,7 @@ impl World {
                 size_max: SIZE_MAX,
                 recipients_max: 100,
                 starttls: true,
-                dsn: false,
+                dsn: true,
                 sign_in: smtp::SignInOffer::No,
             },
             directory: DirectoryClient::connect(&directory_at.to_string(), Arc::clone(&internal)).unwrap(),
