@@ -11,6 +11,7 @@ pub mod peer;
 pub mod postfix;
 pub mod redis;
 pub mod smtp;
+pub mod strangers;
 pub mod tls;
 pub mod transcript;
 pub mod value;

@@ -1,6 +1,8 @@
 //! A plain SMTP client.
 
-use crate::dev::{Dev, IO_LIMIT};
+use crate::dev::{Dev, IO_LIMIT, User};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
@@ -21,6 +23,13 @@ impl Smtp {
     /// Connects to an LMTP server, which answers one recipient as SMTP does.
     pub fn lmtp(port: u16) -> Self {
         Self::greeted(port, "LHLO").expect("the server answers LHLO")
+    }
+
+    /// Connects to submission and signs in; `None` when that fails.
+    pub fn try_submission(dev: &Dev, user: &User) -> Option<Self> {
+        let mut client = Self::greeted(dev.port("submission"), "EHLO")?;
+        let plain = STANDARD.encode(format!("\0{}\0{}", user.address, user.password));
+        client.try_command(&format!("AUTH PLAIN {plain}"))?.starts_with("235").then_some(client)
     }
 
     fn greeted(port: u16, hello: &str) -> Option<Self> {

@@ -7,6 +7,7 @@ mod engines;
 mod front_ends;
 mod hostile;
 mod killed;
+mod leaving;
 mod long_commands;
 mod memory;
 mod nodes;
