@@ -1,4 +1,4 @@
-"""Independent verifiers and signers: dkimpy and pyspf, asking the DNS server on a loopback port.
+"""Independent verifiers and signers: dkimpy, pyspf and authheaders, asking the DNS server on a loopback port.
 
 The message is read from standard input with CRLF; what is found is printed a word per line.
 """
@@ -60,7 +60,7 @@ def arc_sign(message, domain, selector, key_file, host):
     sys.stdout.buffer.write(b"".join(fields))
 
 
-def check_spf(_, port, ip, sender, helo):
+def ask_spf(port, ip, sender, helo):
     def look_up(name, kind, strict=True, timeout=20):
         try:
             answer = resolver(port).resolve(name, kind)
@@ -79,11 +79,43 @@ def check_spf(_, port, ip, sender, helo):
         return found
 
     spf.DNSLookup = look_up
-    print(spf.check2(i=ip, s=sender, h=helo)[0])
+    return spf.check2(i=ip, s=sender, h=helo)[0]
+
+
+def check_spf(_, port, ip, sender, helo):
+    print(ask_spf(port, ip, sender, helo))
+
+
+def dmarc(message, port, ip, sender, helo):
+    """What each signature, and then SPF, makes of DMARC alone: `SELECTOR DOMAIN rsa-sha256 pass dmarc=pass`, `spf pass dmarc=pass`."""
+    import authheaders
+    import authres
+
+    def look_up(name):
+        found = texts(port)(name)
+        return found.decode() if found else None
+
+    def judged(**results):
+        return authheaders.check_dmarc(message, dnsfunc=look_up, **results).result
+
+    count = sum(line.lower().startswith(b"dkim-signature:") for line in message.split(b"\r\n\r\n")[0].split(b"\r\n"))
+    for at in range(count):
+        verifier = dkim.DKIM(message)
+        try:
+            result = "pass" if verifier.verify(idx=at, dnsfunc=texts(port)) else "fail"
+        except dkim.DKIMException as problem:
+            result = f"error ({problem})"
+        fields = {name.decode(): value.decode() for name, value in verifier.signature_fields.items()}
+        of = authres.DKIMAuthenticationResult(result=result, header_d=fields.get("d"))
+        print(fields.get("s"), fields.get("d"), fields.get("a"), result, "dmarc=" + judged(dkim_result=of))
+    result = ask_spf(port, ip, sender, helo)
+    of = authres.SPFAuthenticationResult(result=result, smtp_mailfrom=sender, smtp_helo=helo)
+    print("spf", result, "dmarc=" + judged(spf_result=of))
 
 
 COMMANDS = {
     "dkim-verify": dkim_verify, "dkim-sign": dkim_sign, "arc-verify": arc_verify, "arc-sign": arc_sign, "spf": check_spf,
+    "dmarc": dmarc,
 }
 
 if __name__ == "__main__":

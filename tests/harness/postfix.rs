@@ -8,8 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 /// A running Postfix; dropping it stops it.
 ///
-/// It takes mail for any address at `postfix.test` and at the domains it is given whose local-part begins with `good`,
-/// says 550 to those that begin with `bad`, and 450 to those that begin with `later`.
+/// It takes mail for any address whose local-part begins with `good`, or was rewritten by others (`SRS0`), says 550 to those that begin with `bad`, and 450 to those that begin with `later`.
 pub struct Postfix {
     child: Child,
     folder: tempfile::TempDir,
@@ -27,7 +26,7 @@ impl Postfix {
         for below in ["config", "queue", "data", "mail"] {
             fs::create_dir_all(folder.path().join(below)).expect("a folder");
         }
-        fs::write(folder.path().join("users"), "/^good/ inbox/\n/^later/ inbox/\n").expect("written");
+        fs::write(folder.path().join("users"), "/^(good|later|srs0)/ inbox/\n").expect("written");
         fs::write(folder.path().join("access"), "/^later/ 450 4.2.1 Come back later\n").expect("written");
         fs::write(folder.path().join("config/main.cf"), main_cf(&root, settings)).expect("written");
         fs::write(folder.path().join("config/master.cf"), master_cf(port)).expect("written");
@@ -59,6 +58,11 @@ impl Postfix {
         self.folder.path()
     }
 
+    /// Its processes descend from this one.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Every message that was delivered, whole, as files; in no order.
     pub fn messages(&self) -> Vec<Vec<u8>> {
         let entries = fs::read_dir(self.folder.path().join("mail/inbox/new")).into_iter().flatten().flatten();
@@ -73,6 +77,16 @@ impl Postfix {
     /// What it logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Adds lines to `main.cf` while it runs: those that name ports of servers that are started later.
+    pub fn configure(&self, settings: &[&str]) {
+        let config = self.folder.path().join("config");
+        let file = config.join("main.cf");
+        let text = fs::read_to_string(&file).expect("its settings") + &settings.join("\n") + "\n";
+        fs::write(&file, text).expect("written");
+        let reload = Command::new("postfix").arg("-c").arg(&config).arg("reload").output();
+        assert!(reload.is_ok_and(|done| done.status.success()), "postfix reload");
     }
 
     /// The settings for STARTTLS with this certificate.
@@ -133,6 +147,7 @@ fn master_cf(port: u16) -> String {
         "error unix - - n - - error".to_owned(),
         "retry unix - - n - - error".to_owned(),
         "discard unix - - n - - discard".to_owned(),
+        "smtp unix - - n - - smtp".to_owned(),
         "virtual unix - n n - - virtual".to_owned(),
         "postlog unix-dgram n - n - 1 postlogd".to_owned(),
     ];

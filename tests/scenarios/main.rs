@@ -4,6 +4,7 @@ mod byte_for_byte;
 mod clients;
 mod compress;
 mod engines;
+mod forwarding;
 mod front_ends;
 mod hostile;
 mod killed;

@@ -2,51 +2,13 @@
 
 use harness::https::Https;
 use harness::postfix::{Postfix, certificate};
-use harness::zone::Zone;
-use harness::{Dev, Imap, User, until};
+use harness::{Exchange, until};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A `dev` whose outbound finds these records, and servers at this port.
-fn start(zone: &Zone, port: u16, outbound: &str) -> (Dev, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("settings.toml");
-    let settings =
-        format!("{}enabled = true\n[outbound]\nport = {port}\nallow_private = true\n{outbound}", zone.toml());
-    fs::write(&file, settings).unwrap();
-    (Dev::start(1, &["--settings", file.to_str().unwrap()]), folder)
-}
-
-/// Submits a message; the recipients that were refused at once, as Python prints them.
-fn submit(dev: &Dev, from: &User, message: &str, to: &[&str]) -> String {
-    let file = dev.scratch().join("message");
-    fs::write(&file, message).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/submit.py");
-    let done = Command::new("python3")
-        .arg(script)
-        .arg(dev.port("submission").to_string())
-        .args([&from.address, &from.password])
-        .arg(&file)
-        .args(to)
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8_lossy(&done.stdout).trim().to_owned()
-}
-
 fn message(subject: &str) -> String {
     format!("From: u1@example.test\r\nTo: somebody@postfix.test\r\nSubject: {subject}\r\n\r\nHello\r\n.\r\nBye\r\n")
-}
-
-/// What came into INBOX.
-fn inbox(dev: &Dev, count: usize) -> Vec<String> {
-    until("notices come home", || {
-        let mut imap = Imap::sign_in(dev, dev.user(1));
-        let messages = imap.messages("INBOX");
-        (messages.len() >= count)
-            .then(|| messages.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect())
-    })
 }
 
 const RECORDS: &str =
@@ -55,15 +17,14 @@ const RECORDS: &str =
 #[test]
 fn each_recipient_has_its_end_and_the_sender_hears_of_it() {
     let Some(postfix) = Postfix::start(&[]) else { return };
-    let zone = Zone::start(RECORDS);
-    let (dev, _folder) = start(&zone, postfix.port, "");
+    let exchange = Exchange::start(RECORDS, postfix.port, "");
     let to = ["good@postfix.test", "bad@postfix.test", "who@null.test", "x@nowhere.test", "u1@example.test"];
-    assert_eq!(submit(&dev, dev.user(1), &message("one"), &to), "[]");
+    exchange.submit(&message("one"), &to);
     let arrived = postfix.wait_for(1);
     let text = String::from_utf8_lossy(&arrived[0]).into_owned();
     assert!(text.contains("Subject: one\n") && text.ends_with("\nHello\n.\nBye\n"), "{text}");
     // Its own copy, and a notice for each of the three destinations that failed.
-    let messages = inbox(&dev, 4);
+    let messages = exchange.inbox(4);
     let notices: Vec<_> = messages.iter().filter(|text| text.contains("report-type=delivery-status")).collect();
     assert_eq!(notices.len(), 3, "{messages:?}");
     for (recipient, status) in [("bad@postfix.test", "5.1.1"), ("who@null.test", "5.1.10"), ("x@nowhere.test", "5.1.2")]
@@ -74,19 +35,19 @@ fn each_recipient_has_its_end_and_the_sender_hears_of_it() {
         assert!(of.starts_with("Return-Path: <>\r\n"), "{of}");
         assert!(of.contains("Subject: one\r\n"), "{of}");
     }
-    dev.stop();
+    exchange.dev.stop();
 }
 
 #[test]
 fn killed_at_random_everything_arrives() {
     let Some(postfix) = Postfix::start(&[]) else { return };
-    let zone = Zone::start(RECORDS);
-    let (dev, _folder) = start(&zone, postfix.port, "");
+    // What a worker that was killed had is another's when its leases end.
+    let exchange = Exchange::start(RECORDS, postfix.port, "lease_seconds = 10\n");
     const COUNT: usize = 40;
     for n in 0..COUNT {
-        submit(&dev, dev.user(1), &message(&format!("number {n} end")), &["good@postfix.test"]);
+        exchange.submit(&message(&format!("number {n} end")), &["good@postfix.test"]);
         if n % 10 == 5 {
-            dev.kill_and_wait("outbound", 1);
+            exchange.dev.kill_and_wait("outbound", 1);
         }
     }
     let subjects = until("everything has arrived", || {
@@ -97,7 +58,7 @@ fn killed_at_random_everything_arrives() {
         (0..COUNT).all(there).then_some(all)
     });
     println!("{} duplicates among {COUNT} messages with 4 kills", subjects.len() - COUNT);
-    dev.stop();
+    exchange.dev.stop();
 }
 
 /// Postfix with a certificate for `mx.postfix.test`, and one that is somebody else's.
@@ -127,19 +88,15 @@ fn fingerprint(cert: &Path) -> String {
     text.trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase()
 }
 
-/// What stands in the queue's last status of the only entry, once it was tried.
-fn put_off(dev: &Dev) -> String {
+/// Waits until a recipient was tried in vain.
+fn put_off(exchange: &Exchange) {
     until("the message is put off", || {
-        let log = metrics(dev);
-        log.lines()
-            .find(|line| line.starts_with("brevdue_outbound_recipients_total") && line.contains("result=\"deferred\""))
-            .map(str::to_owned)
-    })
-}
-
-fn metrics(dev: &Dev) -> String {
-    let url = format!("http://127.0.0.1:{}/metrics", dev.port("metrics"));
-    String::from_utf8_lossy(&Command::new("curl").args(["-sS", &url]).output().unwrap().stdout).into_owned()
+        let metrics = exchange.metrics();
+        let mut lines = metrics.lines();
+        lines
+            .any(|line| line.starts_with("brevdue_outbound_recipients_total") && line.contains("result=\"deferred\""))
+            .then_some(())
+    });
 }
 
 #[test]
@@ -148,18 +105,17 @@ fn dane_delivers_to_the_right_certificate_only() {
     let port = secure.postfix.port;
     for (cert, delivers) in [(&secure.right.0, true), (&secure.wrong.0, false)] {
         let tlsa = format!("_{port}._tcp.mx.postfix.test. 60 TLSA 3 0 1 {}\n", fingerprint(cert));
-        let zone = Zone::start(&format!("{RECORDS}{tlsa}"));
-        let (dev, _folder) = start(&zone, port, "");
+        let exchange = Exchange::start(&format!("{RECORDS}{tlsa}"), port, "");
         let before = secure.postfix.messages().len();
-        submit(&dev, dev.user(1), &message("dane"), &["good@postfix.test"]);
+        exchange.submit(&message("dane"), &["good@postfix.test"]);
         if delivers {
             secure.postfix.wait_for(before + 1);
-            assert!(metrics(&dev).contains("security=\"verified\""), "{}", metrics(&dev));
+            assert!(exchange.metrics().contains("security=\"verified\""), "{}", exchange.metrics());
         } else {
-            put_off(&dev);
+            put_off(&exchange);
             assert_eq!(secure.postfix.messages().len(), before);
         }
-        dev.stop();
+        exchange.dev.stop();
     }
 }
 
@@ -176,19 +132,18 @@ fn mta_sts_delivers_to_the_right_certificate_only() {
     for (trusted, delivers) in [(&secure.right.0, true), (&secure.wrong.0, false)] {
         let ca = folder.path().join("ca.pem");
         fs::write(&ca, fs::read_to_string(&site.0).unwrap() + &fs::read_to_string(trusted).unwrap()).unwrap();
-        let zone = Zone::start(&records);
         let settings = format!("https_port = {}\nca = \"{}\"\n", https.port, ca.display());
-        let (dev, _folder) = start(&zone, secure.postfix.port, &settings);
+        let exchange = Exchange::start(&records, secure.postfix.port, &settings);
         let before = secure.postfix.messages().len();
-        submit(&dev, dev.user(1), &message("sts"), &["good@postfix.test"]);
+        exchange.submit(&message("sts"), &["good@postfix.test"]);
         if delivers {
             secure.postfix.wait_for(before + 1);
-            assert!(metrics(&dev).contains("security=\"verified\""), "{}", metrics(&dev));
+            assert!(exchange.metrics().contains("security=\"verified\""), "{}", exchange.metrics());
         } else {
-            put_off(&dev);
+            put_off(&exchange);
             assert_eq!(secure.postfix.messages().len(), before);
         }
-        dev.stop();
+        exchange.dev.stop();
     }
     assert!(https.asked().iter().any(|asked| asked["path"] == "/.well-known/mta-sts.txt"));
 }

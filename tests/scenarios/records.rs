@@ -1,42 +1,14 @@
 //! `brevdue dns --check` against a signed zone on a real DNS server: with everything in it, and with slips of an operator.
 
-use harness::dev::{Dev, binary};
+use harness::Dev;
+use harness::exchange::{brevdue, configuration, zone_lines};
 use harness::zone::Zone;
 use serde_json::Value;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// The exit code and the answer of a command on this configuration.
-fn brevdue(config: &Path, words: &[&str]) -> (i32, Value) {
-    let output =
-        Command::new(binary()).arg("--config").arg(config).args(words).arg("--json").output().expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let answer = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    (output.status.code().expect("it exits"), answer)
-}
-
-/// The operator's configuration, with DNS from the zone.
-fn configuration(dev: &Dev, zone: &Zone) -> PathBuf {
-    let text = fs::read_to_string(dev.data().join("config/admin.toml")).expect("the folder of a dev");
-    let on = zone.toml().replacen("[dns]\n", "enabled = true\n", 1);
-    let file = dev.scratch().join("admin.toml");
-    fs::write(&file, text.replacen("enabled = false\n", &on, 1)).expect("written");
-    file
-}
 
 /// What was asked for as lines of a zone file, and the hosts' addresses.
 fn lines(told: &Value) -> Vec<String> {
-    let records = told["records"].as_array().expect("records").iter().filter(|record| record["type"] != "A/AAAA");
-    let line = |record: &Value| {
-        let (name, kind) = (record["name"].as_str().expect("a name"), record["type"].as_str().expect("a type"));
-        let value = record["value"].as_str().expect("a value");
-        let strings = value.as_bytes().chunks(255).map(|part| format!("\"{}\"", String::from_utf8_lossy(part)));
-        let value = if kind == "TXT" { strings.collect::<Vec<_>>().join(" ") } else { value.to_owned() };
-        format!("{name}. 60 {kind} {value}")
-    };
     let hosts = ["mx.brevdue.test. 60 A 192.0.2.25", "25.2.0.192.in-addr.arpa. 60 PTR mx.brevdue.test."];
-    records.map(line).chain(hosts.map(str::to_owned)).collect()
+    zone_lines(told).into_iter().chain(hosts.map(str::to_owned)).collect()
 }
 
 /// Each record that is not `ok`, with its state.

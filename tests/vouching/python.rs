@@ -1,33 +1,11 @@
 //! Runs the independent implementations of `tests/clients`, with Debian's Python, whose packages they are.
 
-use std::io::{BufRead, BufReader, Write};
+use harness::client::script;
+use harness::vouch::PYTHON;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-const PYTHON: &str = "/usr/bin/python3";
-
-fn script(name: &str) -> String {
-    format!("{}/clients/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
-/// What `vouch.py` prints for a message.
-pub fn vouch(arguments: &[&str], message: &[u8]) -> Vec<u8> {
-    let mut child = Command::new(PYTHON)
-        .arg(script("vouch.py"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("Debian's python3 starts; scripts/setup installs it");
-    child.stdin.take().unwrap().write_all(message).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "vouch.py {arguments:?}");
-    output.stdout
-}
-
-/// The same as lines.
-pub fn lines(arguments: &[&str], message: &[u8]) -> Vec<String> {
-    String::from_utf8(vouch(arguments, message)).unwrap().lines().map(str::to_owned).collect()
-}
+pub use harness::vouch::{lines, vouch};
 
 /// The cases of the SPF suite.
 pub fn spf_cases(file: &str) -> serde_json::Value {
