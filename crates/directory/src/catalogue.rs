@@ -15,6 +15,7 @@ mod schema;
 mod sealer;
 mod setting;
 mod srs;
+mod storage;
 mod webhook;
 mod writer;
 
@@ -35,6 +36,7 @@ pub(crate) use rule::{AddRule, ChangeRule, RemoveRule, RuleKind, RuleMode, RuleN
 pub(crate) use schema::first_schema_for_tests;
 pub(crate) use sealer::Sealer;
 pub(crate) use setting::SetDomain;
+pub(crate) use storage::{AccountRow, Allowance, Grant, Granted, LimitAccount, LimitAlias, Space, StoredRow};
 pub(crate) use webhook::{AddWebhook, ChangeWebhook, RemoveWebhook, WebhookRow};
 pub(crate) use writer::Write;
 

@@ -12,13 +12,15 @@ mod feed;
 mod mail;
 mod retry;
 mod rules;
+mod storage;
 
 pub use error::Error;
 pub use feed::FEED_TRUST_MS_MAX;
 pub use mail::{MaySend, Routed, SigningKey, Webhook};
 pub use retry::READ_WAIT_MS_MAX;
 pub use wire::directory::{
-    Alias, Credential, CredentialKind, CredentialsReply, Disposition, Enforcement, NodeInfo, Placement, Policy,
+    Alias, AllowanceReply as Allowance, Credential, CredentialKind, CredentialsReply, Disposition, Enforcement,
+    GrantReply, GrantRequest, NodeInfo, Placement, Policy, Space,
 };
 
 use cache::Cache;

@@ -7,6 +7,7 @@ mod publish;
 pub use form::Form;
 pub use publish::{MtaStsMode, Publish, mta_sts_id};
 
+use model::Octets;
 use std::collections::BTreeMap;
 use wire::directory::{Enforcement, Policy};
 
@@ -33,7 +34,7 @@ const GREYLIST_SECONDS_MAX: u32 = 3_600;
 const PER_HOUR_MAX: u32 = 1_000_000;
 
 /// Every setting, in the order in which people read them.
-pub const SETTINGS: [Setting; 27] = [
+pub const SETTINGS: [Setting; 28] = [
     setting(
         "allow",
         Form::Sources,
@@ -106,6 +107,12 @@ pub const SETTINGS: [Setting; 27] = [
         Form::Number { min: 0, max: PER_HOUR_MAX },
         "500",
         "Recipients an hour of one account that sends; 0 is no limit.",
+    ),
+    setting(
+        "quota_bytes",
+        Form::Octets,
+        "0",
+        "Octets that all mailboxes of the domain may hold together; 0 is no limit.",
     ),
     setting(
         "sent_copy",
@@ -218,6 +225,11 @@ impl Settings {
     // What was set was checked; a number that cannot be read could only come from a damaged file, and then 0 is no limit.
     fn number(&self, name: &str) -> u32 {
         self.value(name).parse().unwrap_or(0)
+    }
+
+    /// What all mailboxes of the domain may hold together, in octets; 0 is no limit.
+    pub fn quota_bytes(&self) -> u64 {
+        self.value("quota_bytes").parse().map_or(0, Octets::get)
     }
 
     fn score(&self, name: &str) -> f64 {

@@ -2,6 +2,7 @@
 
 mod keys;
 mod mail;
+mod storage;
 
 use crate::catalogue::{Catalogue, Error};
 use crate::client::{self, DirectoryClient, Lookup};
@@ -400,7 +401,7 @@ async fn one_process_at_a_time_and_no_newer_schema() {
         .await
         .unwrap();
     let newer = Catalogue::open(&file, &key_of(&file)).await.err().unwrap();
-    assert!(matches!(newer, Error::NewerSchema { found: 99, known: 2, .. }), "{newer}");
+    assert!(matches!(newer, Error::NewerSchema { found: 99, known: 3, .. }), "{newer}");
     let missing = Catalogue::open(&folder.path().join("no/catalogue.db"), &key_of(&file)).await.err().unwrap();
     assert!(matches!(missing, Error::Open { .. }), "{missing}");
 }

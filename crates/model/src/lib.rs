@@ -5,6 +5,7 @@ pub mod flags;
 pub mod folder;
 pub mod ids;
 pub mod limits;
+pub mod octets;
 pub mod role;
 pub mod uid;
 
@@ -12,5 +13,6 @@ pub use address::{Address, AddressError, Domain};
 pub use flags::{Flag, Flags, Keyword};
 pub use folder::{FolderName, FolderNameError, SpecialUse};
 pub use ids::{AccountId, CredentialId, DeliveryId, EnqueueId, IdError, MailboxId, NodeId, QueueId, Token, WebhookId};
+pub use octets::{Octets, OctetsError};
 pub use role::Role;
 pub use uid::{ModSeq, Uid, UidSet, UidValidity};

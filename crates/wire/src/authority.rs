@@ -99,11 +99,21 @@ pub enum Verb {
     RemoveDkimKey,
     /// Directory: makes a new SRS secret.
     RotateSrs,
+    /// Directory: what limits a mailbox.
+    Allowance,
+    /// Directory: what a mailbox holds, and room for more.
+    Grant,
+    /// Directory: limits an account.
+    LimitAccount,
+    /// Directory: an account, and what its aliases store.
+    ShowAccount,
+    /// Directory: limits an alias.
+    LimitAlias,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 52] = [
         Self::Session,
         Self::Deliver,
         Self::DeliveryStatus,
@@ -151,6 +161,11 @@ impl Verb {
         Self::RetireDkimKey,
         Self::RemoveDkimKey,
         Self::RotateSrs,
+        Self::Allowance,
+        Self::Grant,
+        Self::LimitAccount,
+        Self::ShowAccount,
+        Self::LimitAlias,
     ];
 
     /// The gRPC path, or `session` for the session link.
@@ -203,6 +218,11 @@ impl Verb {
             Self::RetireDkimKey => "/brevdue.directory.v1.Directory/RetireDkimKey",
             Self::RemoveDkimKey => "/brevdue.directory.v1.Directory/RemoveDkimKey",
             Self::RotateSrs => "/brevdue.directory.v1.Directory/RotateSrs",
+            Self::Allowance => "/brevdue.directory.v1.Directory/Allowance",
+            Self::Grant => "/brevdue.directory.v1.Directory/Grant",
+            Self::LimitAccount => "/brevdue.directory.v1.Directory/LimitAccount",
+            Self::ShowAccount => "/brevdue.directory.v1.Directory/ShowAccount",
+            Self::LimitAlias => "/brevdue.directory.v1.Directory/LimitAlias",
         }
     }
 
@@ -234,6 +254,8 @@ impl Verb {
             // The node made the file; the front-end asked it to.
             Self::MarkBorn => &[Role::Node, Role::Imap, Role::Pop3, Role::Admin],
             Self::RegisterNode => &[Role::Node, Role::Admin],
+            // Who stores the mail counts it.
+            Self::Allowance | Self::Grant => &[Role::Node],
             Self::AddDomain
             | Self::ListDomains
             | Self::AddAlias
@@ -263,7 +285,10 @@ impl Verb {
             | Self::RotateDkim
             | Self::RetireDkimKey
             | Self::RemoveDkimKey
-            | Self::RotateSrs => &[Role::Admin],
+            | Self::RotateSrs
+            | Self::LimitAccount
+            | Self::ShowAccount
+            | Self::LimitAlias => &[Role::Admin],
         }
     }
 
@@ -327,7 +352,15 @@ mod tests {
                 Verb::SigningKeys,
                 Verb::WebhookById,
             ],
-            Role::Node => &[Verb::Resolve, Verb::Watch, Verb::MarkBorn, Verb::RegisterNode, Verb::ListNodes],
+            Role::Node => &[
+                Verb::Resolve,
+                Verb::Watch,
+                Verb::MarkBorn,
+                Verb::RegisterNode,
+                Verb::ListNodes,
+                Verb::Allowance,
+                Verb::Grant,
+            ],
             Role::Admin => &[
                 Verb::Session,
                 Verb::Check,
@@ -363,6 +396,9 @@ mod tests {
                 Verb::RetireDkimKey,
                 Verb::RemoveDkimKey,
                 Verb::RotateSrs,
+                Verb::LimitAccount,
+                Verb::ShowAccount,
+                Verb::LimitAlias,
             ],
         }
     }

@@ -12,6 +12,9 @@ pub enum Error {
     /// The alias is not in the catalogue.
     #[error("unknown alias")]
     UnknownAlias,
+    /// No alias belongs to it.
+    #[error("unknown account")]
+    UnknownAccount,
     /// No alias has this mailbox.
     #[error("unknown mailbox")]
     UnknownMailbox,

@@ -28,6 +28,8 @@ pub(crate) enum Subject {
     Webhook(String),
     /// The SRS secrets.
     SrsSecrets,
+    /// An account.
+    Account(String),
 }
 
 /// One committed change.
@@ -117,6 +119,7 @@ pub(super) async fn record(connection: &mut SqliteConnection, subjects: Vec<Subj
             Subject::Node(id) => (2, id.as_str()),
             Subject::Webhook(id) => (3, id.as_str()),
             Subject::SrsSecrets => (4, ""),
+            Subject::Account(id) => (5, id.as_str()),
         };
         let sequence: i64 = sqlx::query_scalar("INSERT INTO change (kind, subject) VALUES (?, ?) RETURNING sequence")
             .bind(kind)
@@ -142,6 +145,7 @@ fn change_of(row: &sqlx::sqlite::SqliteRow) -> Result<Change, Error> {
         2 => Subject::Node(text),
         3 => Subject::Webhook(text),
         4 => Subject::SrsSecrets,
+        5 => Subject::Account(text),
         _ => return Err(Error::Damaged("a change of an unknown kind")),
     };
     Ok(Change { sequence: row.try_get::<i64, _>("sequence")?.unsigned_abs(), subject })

@@ -2,7 +2,7 @@
 
 use super::feed::FEED_TRUST_MS_MAX;
 use super::mail::{Routed, SigningKey, Webhook};
-use super::{Alias, CredentialsReply, Lookup, NodeInfo};
+use super::{Alias, Allowance, CredentialsReply, Lookup, NodeInfo};
 use model::Domain;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +33,7 @@ struct State {
     routes: Generations<RouteEntry>,
     signing_keys: Generations<Arc<[SigningKey]>>,
     webhooks: Generations<Option<Arc<Webhook>>>,
+    allowances: Generations<Allowance>,
     srs_secrets: Option<Arc<[Secret32]>>,
     /// One policy of each domain, which the routes of its addresses share.
     policies: Generations<Arc<Policy>>,
@@ -110,6 +111,16 @@ impl Cache {
         }
     }
 
+    pub(super) fn allowance(&self, mailbox: &str) -> Option<Allowance> {
+        self.trusted()?.allowances.get(mailbox)
+    }
+
+    pub(super) fn put_allowance(&self, ticket: Ticket, mailbox: String, allowance: Allowance) {
+        if let Some(mut state) = self.unchanged(ticket) {
+            state.allowances.put(mailbox, allowance);
+        }
+    }
+
     pub(super) fn srs_secrets(&self) -> Option<Arc<[Secret32]>> {
         self.trusted()?.srs_secrets.clone()
     }
@@ -140,6 +151,7 @@ impl Cache {
         let mut state = self.changed();
         state.aliases.forget(|key, _| key == address);
         state.credentials.forget(|key, _| key == address);
+        state.allowances.forget(|_, allowance| allowance.address == address);
         // That there was no route may be true no more of any spelling with a subaddress.
         let unknown = |key: &str, entry: &RouteEntry| entry.answer.is_unknown() && domain_of(key) == domain_of(address);
         state.routes.forget(|key, entry| entry.depends_on.contains(address) || unknown(key, entry));
@@ -151,6 +163,11 @@ impl Cache {
         state.credentials.forget(|key, _| domain_of(key) == Some(domain));
         state.routes.forget(|key, entry| domain_of(key) == Some(domain) || entry.depends_on.contains(domain));
         state.signing_keys.forget(|key, _| key == domain);
+        state.allowances.forget(|_, allowance| domain_of(&allowance.address) == Some(domain));
+    }
+
+    pub(super) fn forget_account(&self, account: &str) {
+        self.changed().allowances.forget(|_, allowance| allowance.account_id == account);
     }
 
     pub(super) fn forget_nodes(&self) {

@@ -71,6 +71,7 @@ fn apply(cache: &Cache, change: Change) {
         Some(Subject::Everything(_)) => cache.forget_everything(),
         Some(Subject::Webhook(id)) => cache.forget_webhook(&id),
         Some(Subject::SrsSecrets(_)) => cache.forget_srs_secrets(),
+        Some(Subject::Account(id)) => cache.forget_account(&id),
         None => {}
     }
 }

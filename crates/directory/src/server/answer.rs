@@ -1,6 +1,9 @@
 //! Rows and errors of the catalogue as answers on the wire: the one place where they are translated.
 
 mod mail;
+mod storage;
+
+pub(super) use storage::{account, allowance, grant, stored};
 
 pub(super) use mail::{details, key, keys, route, rule, sender, signing_key, webhook};
 
@@ -14,6 +17,7 @@ pub(super) fn status(error: &Error) -> Status {
         Error::UnknownDomain
         | Error::UnknownAlias
         | Error::UnknownMailbox
+        | Error::UnknownAccount
         | Error::UnknownNode
         | Error::UnknownCredential
         | Error::UnknownRule

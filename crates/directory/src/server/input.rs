@@ -1,8 +1,11 @@
 //! Checks of what comes over the wire: nothing reaches the catalogue that is not of the right form and size.
 
 mod mail;
+mod storage;
 
 pub(super) use mail::{add_rule, add_webhook, algorithm, change_rule, change_webhook, rule_name, selector, set_domain};
+
+pub(super) use storage::{grant, limit_account, limit_alias};
 
 use crate::catalogue::{
     AddAlias, AddCredential, CREDENTIALS_PER_ALIAS_MAX, CredentialKind, CredentialRow, RegisterNode, RevokeCredential,

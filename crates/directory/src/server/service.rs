@@ -6,7 +6,7 @@ use crate::catalogue::{
     AddKey, AddWebhook, Catalogue, MarkBorn, RemoveKey, RemoveRule, RemoveWebhook, RetireKey, Rotate,
 };
 use futures_util::stream::BoxStream;
-use model::WebhookId;
+use model::{AccountId, MailboxId, WebhookId};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -246,5 +246,39 @@ impl Directory for Service {
     async fn rotate_srs(&self, _: Request<proto::RotateSrsRequest>) -> Answer<proto::RotateSrsReply> {
         self.catalogue.rotate_srs().await.map_err(|error| answer::status(&error))?;
         Ok(Response::new(proto::RotateSrsReply {}))
+    }
+    async fn allowance(&self, request: Request<proto::AllowanceRequest>) -> Answer<proto::AllowanceReply> {
+        let mailbox: MailboxId = input::parse(&request.get_ref().mailbox_id, "mailbox id")?;
+        let allowance = self.catalogue.allowance(&mailbox).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::allowance(allowance)))
+    }
+
+    async fn grant(&self, request: Request<proto::GrantRequest>) -> Answer<proto::GrantReply> {
+        let (mailbox, write) = input::grant(request.get_ref())?;
+        let granted = match write {
+            Some(write) => self.catalogue.write(write).await,
+            None => self.catalogue.granted(&mailbox).await,
+        };
+        Ok(Response::new(answer::grant(granted.map_err(|error| answer::status(&error))?)))
+    }
+
+    async fn limit_account(&self, request: Request<proto::LimitAccountRequest>) -> Answer<proto::Account> {
+        let write = input::limit_account(request.get_ref())?;
+        let account = write.account.clone();
+        self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        let row = self.catalogue.account(&account).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::account(row)))
+    }
+
+    async fn show_account(&self, request: Request<proto::ShowAccountRequest>) -> Answer<proto::Account> {
+        let account: AccountId = input::parse(&request.get_ref().account, "account")?;
+        let row = self.catalogue.account(&account).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::account(row)))
+    }
+
+    async fn limit_alias(&self, request: Request<proto::LimitAliasRequest>) -> Answer<proto::StoredAlias> {
+        let write = input::limit_alias(request.get_ref())?;
+        let row = self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::stored(row)))
     }
 }

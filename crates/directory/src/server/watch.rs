@@ -94,6 +94,7 @@ fn told(change: Change) -> proto::Change {
         Subject::Node(id) => proto::change::Subject::Node(id),
         Subject::Webhook(id) => proto::change::Subject::Webhook(id),
         Subject::SrsSecrets => proto::change::Subject::SrsSecrets(true),
+        Subject::Account(id) => proto::change::Subject::Account(id),
     };
     proto::Change { sequence: change.sequence, subject: Some(subject) }
 }

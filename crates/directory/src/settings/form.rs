@@ -1,6 +1,6 @@
 //! What a setting's value may be, and its one spelling.
 
-use model::{Address, Domain};
+use model::{Address, Domain, Octets};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -30,6 +30,8 @@ pub enum Form {
         /// The most.
         max: u32,
     },
+    /// A number of octets, with a unit if one likes.
+    Octets,
     /// A score with at most one decimal place.
     Score,
     /// One of these.
@@ -53,6 +55,7 @@ impl fmt::Display for Form {
             Self::Switch => f.write_str("on or off"),
             Self::Enforcement => f.write_str("off, score or refuse"),
             Self::Number { min, max } => write!(f, "a number from {min} to {max}"),
+            Self::Octets => f.write_str("a number of octets, such as 5G, 300M or 0"),
             Self::Score => write!(f, "a number from 0 to {SCORE_MAX} with at most one decimal place"),
             Self::Choice(choices) => f.write_str(&choices.join(", ")),
             Self::Sources => write!(
@@ -79,6 +82,7 @@ impl Form {
             Self::Switch => choice(text, &["on", "off"]),
             Self::Enforcement => choice(text, &["off", "score", "refuse"]),
             Self::Number { min, max } => number(text).filter(|n| (min..=max).contains(n)).map(|n| n.to_string()),
+            Self::Octets => text.parse::<Octets>().ok().map(|octets| octets.to_string()),
             Self::Score => score(text),
             Self::Choice(choices) => choice(text, choices),
             Self::Sources => list(text, now, SOURCES_MAX, source),

@@ -51,6 +51,8 @@ fn one_spelling_for_each_value() {
         ("greylist_seconds", "0", None),
         ("greylist_seconds", "+60", None),
         ("greylist_seconds", "99999999999", None),
+        ("quota_bytes", "5120M", Some("5G")),
+        ("quota_bytes", "5 G", None),
         ("junk_score", "6.0", Some("6")),
         ("junk_score", "6.5", Some("6.5")),
         ("junk_score", "6.25", None),
