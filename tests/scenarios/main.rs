@@ -11,6 +11,7 @@ mod killed;
 mod leaving;
 mod long_commands;
 mod memory;
+mod mixed;
 mod nodes;
 mod outbound;
 mod pieces;
