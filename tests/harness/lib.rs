@@ -7,6 +7,7 @@ pub mod dovecot;
 pub mod exchange;
 pub mod https;
 pub mod imap;
+pub mod incoming;
 pub mod mirror;
 pub mod peer;
 pub mod postfix;

@@ -15,6 +15,7 @@ mod mixed;
 mod nodes;
 mod outbound;
 mod pieces;
+mod policy;
 mod pop3;
 mod queue;
 mod quota;
