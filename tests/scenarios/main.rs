@@ -17,6 +17,7 @@ mod outbound;
 mod pieces;
 mod policy;
 mod pop3;
+mod postfix_in;
 mod queue;
 mod quota;
 mod records;
