@@ -6,7 +6,7 @@ use crate::{Dev, Imap, User, until};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// The running system and its zone.
 pub struct Exchange {
@@ -14,24 +14,21 @@ pub struct Exchange {
     pub dev: Dev,
     /// What DNS says.
     pub zone: Zone,
+    records: String,
     _folder: tempfile::TempDir,
 }
 
 impl Exchange {
     /// With these records, other servers at this port, and these further lines of `[outbound]` and sections behind it.
     pub fn start(records: &str, port: u16, settings: &str) -> Self {
-        Self::within(Zone::start(records), port, settings)
-    }
-
-    /// The same in a zone that is there.
-    pub fn within(zone: Zone, port: u16, settings: &str) -> Self {
+        let zone = Zone::start(records);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("settings.toml");
         let toml =
             format!("{}enabled = true\n[outbound]\nport = {port}\nallow_private = true\n{settings}", zone.toml());
         fs::write(&file, toml).expect("written");
         let dev = Dev::start(1, &["--settings", file.to_str().expect("a path in UTF-8")]);
-        Self { dev, zone, _folder: folder }
+        Self { dev, zone, records: records.to_owned(), _folder: folder }
     }
 
     /// The operator's configuration, with DNS from the zone.
@@ -46,13 +43,18 @@ impl Exchange {
         answer
     }
 
+    /// What an operator's command comes to.
+    pub fn run(&self, words: &[&str]) -> Output {
+        Command::new(binary()).arg("--config").arg(self.configuration()).args(words).output().expect("it runs")
+    }
+
     /// Puts what `brevdue dns` tells into the zone; the MX is this machine.
     pub fn publish(&mut self) {
         let told = self.command(&["dns", "example.test"]);
         let mut lines = zone_lines(&told);
         lines.push("mx.brevdue.test. 60 A 127.0.0.1".to_owned());
         lines.push("1.0.0.127.in-addr.arpa. 60 PTR mx.brevdue.test.".to_owned());
-        self.zone.add(&lines.join("\n"));
+        self.zone.replace(&format!("{}\n{}", self.records, lines.join("\n")));
     }
 
     /// Submits a message of the first user over the port in the clear; `words` are recipients, and options with a `-`.
@@ -83,10 +85,8 @@ impl Exchange {
             let (code, listed) = brevdue(&self.configuration(), &["queue", "list"]);
             let entries = listed["entries"].as_array().filter(|_| code == 0)?;
             let recipients = entries.iter().flat_map(|entry| entry["recipients"].as_array().into_iter().flatten());
-            let found = recipients.filter(|one| one["address"] == address).find(|one| {
-                one["attempts"].as_u64() >= Some(attempts) && one["leased_by"].as_str().unwrap_or_default().is_empty()
-            });
-            found.cloned()
+            let mut found = recipients.filter(|one| one["address"] == address);
+            found.find(|one| one["attempts"].as_u64() >= Some(attempts)).cloned()
         })
     }
 }

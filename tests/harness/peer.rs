@@ -1,5 +1,7 @@
-//! A mail server that misbehaves (tests/clients/smtp_peer.py), and what clients said to it.
+//! A mail server that misbehaves (tests/clients/smtp_peer.py), or asks for TLS (tests/clients/tls_peer.py), and what clients
+//! said to it.
 
+use crate::client::script;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -30,6 +32,19 @@ impl Peer {
         let output = child.stdout.take().expect("piped");
         BufReader::new(output).read_line(&mut first).expect("a port");
         Self { port: first.trim().parse().expect("a port"), child, folder }
+    }
+
+    /// Starts one that offers these keywords inside TLS only, at this address.
+    pub fn inside_tls((host, port): (&str, u16), certificate: &(PathBuf, PathBuf), keywords: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("peer-").tempdir().expect("a temporary folder");
+        let mut command = Command::new("python3");
+        command.arg(script("tls_peer.py")).args([host, &port.to_string()]).arg(&certificate.0).arg(&certificate.1);
+        command.arg(folder.path().join("said")).args(keywords);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("python3 starts");
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut first).expect("a line");
+        assert_eq!(first, "listens\n");
+        Self { port, child, folder }
     }
 
     fn file(&self) -> PathBuf {

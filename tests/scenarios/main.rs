@@ -21,6 +21,7 @@ mod postfix_in;
 mod queue;
 mod quota;
 mod records;
+mod require_tls;
 mod rules;
 mod secrecy;
 mod sync;

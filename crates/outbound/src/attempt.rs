@@ -1,7 +1,7 @@
 //! One attempt to deliver a message to one destination: over a connection that waits, or over a new one to the first host
 //! that will have us (RFC 5321 §5.1).
 
-use crate::connection::{Connection, Login, Opening, Security, open};
+use crate::connection::{Connection, Login, Opening, open};
 use crate::fault::{Fault, Stage};
 use crate::guard::Guard;
 use crate::letter::{Letter, Recipient};
@@ -10,13 +10,17 @@ use crate::outcome::{Outcome, Status, Verdict};
 use crate::patience::Patience;
 use crate::pool::Pool;
 use crate::route::{Endpoint, Route, Routes};
-use crate::text::Source;
+use crate::text::{self, Source};
 use crate::tls::{Demand, Tls};
 use crate::tls_policy::{DomainPolicy, Judged, TlsPolicies};
 use crate::transaction::{Sent, send};
 use daemon::config::SmartHostTls;
 use dns::{Name, Resolver};
+use message::text::field_values;
 use std::net::{IpAddr, SocketAddr};
+
+/// The subject of status codes about security (RFC 3463 §3.8).
+const SECURITY: u16 = 7;
 
 /// Everything that attempts share.
 pub struct Sender {
@@ -66,6 +70,18 @@ pub struct Errand<'a> {
     pub text: &'a dyn Source,
 }
 
+/// An attempt, and whether the destination's policy is why it came to nothing.
+struct Tried {
+    attempted: Attempted,
+    for_want_of_tls: bool,
+}
+
+impl From<Attempted> for Tried {
+    fn from(attempted: Attempted) -> Self {
+        Self { attempted, for_want_of_tls: false }
+    }
+}
+
 /// A host to try, with what is asked of it.
 struct Target {
     host: String,
@@ -73,6 +89,8 @@ struct Target {
     judged: Judged,
     implicit_tls: bool,
     signs_in: bool,
+    /// One of our own MX roles, by its address in the configuration: nobody else has to say who it is.
+    is_home: bool,
     /// That a server calls itself by our name is no loop.
     may_be_us: bool,
 }
@@ -84,14 +102,40 @@ impl Sender {
             Ok(route) => route,
             Err(outcome) => return all(errand, &outcome, false),
         };
-        let needed = if errand.letter.require_tls { Security::Verified } else { Security::Clear };
         let errand = &Errand { destination: shared_name(&route, errand.destination), ..*errand };
-        while let Some(connection) = self.pool.take(errand.destination, needed) {
+        let Route::Exchangers { domain, secure, .. } = &route else {
+            return self.over_any(errand, &route, &DomainPolicy::none()).await.attempted;
+        };
+        // Reports and notices go to who has failures of TLS: no session of theirs is one to report (RFC 8460 §3).
+        if errand.letter.of_system && is_tls_optional(errand).await {
+            return self.without_policy(errand, &route).await;
+        }
+        let policy = self.policies.of_domain(domain, *secure).await;
+        let tried = self.over_any(errand, &route, &policy).await;
+        if tried.for_want_of_tls && !errand.letter.require_tls && is_tls_optional(errand).await {
+            return self.without_policy(errand, &route).await;
+        }
+        tried.attempted
+    }
+
+    /// Whatever the domain asks for; others do not get the connection.
+    async fn without_policy(&self, errand: &Errand<'_>, route: &Route) -> Attempted {
+        let destination = format!("(any TLS) {}", errand.destination);
+        let errand = &Errand { destination: &destination, ..*errand };
+        self.over_any(errand, route, &DomainPolicy::none()).await.attempted
+    }
+
+    /// Over a connection that waits, or a new one.
+    async fn over_any(&self, errand: &Errand<'_>, route: &Route, policy: &DomainPolicy) -> Tried {
+        // What one message asks of TLS, a connection that was opened for another may not have.
+        while !errand.letter.require_tls
+            && let Some(connection) = self.pool.take(errand.destination)
+        {
             if let Some(attempted) = self.over(errand, connection).await {
-                return attempted;
+                return attempted.into();
             }
         }
-        self.over_route(errand, &route).await
+        self.over_route(errand, route, policy).await
     }
 
     /// Over a connection that waited; `None` when it was gone, which says nothing about the server.
@@ -104,27 +148,31 @@ impl Sender {
         if gone && undecided { None } else { Some(settle(sent, &remote)) }
     }
 
-    async fn over_route(&self, errand: &Errand<'_>, route: &Route) -> Attempted {
-        let policy = match route {
-            Route::Exchangers { domain, secure, .. } => self.policies.of_domain(domain, *secure).await,
-            Route::Local(_) | Route::Smart(_) | Route::Literal(_) => DomainPolicy::none(),
-        };
+    async fn over_route(&self, errand: &Errand<'_>, route: &Route, policy: &DomainPolicy) -> Tried {
+        let require_tls = errand.letter.require_tls;
+        let mut for_want_of_tls = false;
         let mut last = Outcome::deferred(Status::new(4, 4, 4), "no host of the destination can be tried", "");
         let mut all_refuse = true;
         for at in 0..hosts(route) {
-            let target = match self.target(route, at, &policy).await {
+            let target = match self.target(route, at, policy).await {
                 Ok(target) => target,
                 Err(outcome) => {
                     all_refuse &= outcome.verdict == Verdict::Failed;
+                    for_want_of_tls |= outcome.status.subject == SECURITY;
                     last = outcome;
                     continue;
                 }
             };
             for address in &target.addresses {
-                match self.open(&target, *address, errand.letter.require_tls, &policy).await {
-                    Ok(connection) => return self.over_new(errand, connection).await,
+                match self.open(&target, *address, require_tls, policy).await {
+                    Ok(connection) => return self.over_new(errand, connection).await.into(),
                     Err(fault) => {
-                        last = fault.outcome(&format!("{} [{}]", target.host, address.ip()));
+                        let remote = format!("{} [{}]", target.host, address.ip());
+                        last = match require_tls {
+                            true => fault.outcome_under_require_tls(&remote),
+                            false => fault.outcome(&remote),
+                        };
+                        for_want_of_tls |= fault.is_of_tls();
                         all_refuse &= last.verdict == Verdict::Failed;
                     }
                 }
@@ -135,7 +183,8 @@ impl Sender {
             last = Outcome { verdict: Verdict::Deferred, status: Status { class: 4, ..last.status }, ..last };
         }
         // What one message demands of TLS says nothing about the others.
-        all(errand, &last, last.verdict == Verdict::Deferred && !errand.letter.require_tls)
+        let attempted = all(errand, &last, last.verdict == Verdict::Deferred && !require_tls);
+        Tried { attempted, for_want_of_tls }
     }
 
     async fn over_new(&self, errand: &Errand<'_>, connection: Connection) -> Attempted {
@@ -164,6 +213,7 @@ impl Sender {
         policy: &DomainPolicy,
     ) -> Result<Connection, Fault> {
         let demand = match &target.judged.demand {
+            _ if require_tls && target.is_home => &Demand::Encrypted,
             // RFC 8689 §4.2.1: whoever is not verified by DANE or MTA-STS must not have the message.
             demand if require_tls && !demand.is_verified() => return Err(Fault::NoTls),
             demand => demand,
@@ -190,6 +240,11 @@ impl Sender {
             return Err(Fault::Loop);
         }
         metrics::opened(connection.security());
+        // RFC 8689 §4.2.1: another host of the destination may offer it.
+        if require_tls && !connection.offers().require_tls {
+            connection.quit().await;
+            return Err(Fault::NoRequireTls);
+        }
         Ok(connection)
     }
 
@@ -197,7 +252,7 @@ impl Sender {
     async fn target(&self, route: &Route, at: usize, policy: &DomainPolicy) -> Result<Target, Outcome> {
         match route {
             Route::Local(hosts) => match hosts.get(at) {
-                Some(endpoint) => self.own(endpoint, Demand::Opportunistic).await,
+                Some(endpoint) => Ok(Target { is_home: true, ..self.own(endpoint, Demand::Opportunistic).await? }),
                 None => Err(Outcome::deferred(Status::new(4, 4, 4), "no such host", "")),
             },
             Route::Smart(endpoint) => {
@@ -230,6 +285,7 @@ impl Sender {
             judged: Judged::plain(demand),
             implicit_tls: false,
             signs_in: false,
+            is_home: false,
             may_be_us: true,
         })
     }
@@ -254,8 +310,14 @@ impl Sender {
 
     fn stranger(&self, host: String, addresses: &[IpAddr], judged: Judged) -> Target {
         let addresses = self.guard.order(addresses).into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect();
-        Target { host, addresses, judged, implicit_tls: false, signs_in: false, may_be_us: false }
+        Target { host, addresses, judged, implicit_tls: false, signs_in: false, is_home: false, may_be_us: false }
     }
+}
+
+/// RFC 8689 §3: the field has this one value.
+async fn is_tls_optional(errand: &Errand<'_>) -> bool {
+    let header = text::header(errand.text).await;
+    field_values(&header.text, "TLS-Required").iter().any(|value| value.trim() == "No")
 }
 
 /// Under what connections of a route wait for the next message: all that go the same way share them. No domain is so called.

@@ -6,7 +6,7 @@ use crate::schedule::{self, Schedule};
 use jiff::Timestamp;
 use smtp::client::{Notify, ReturnText};
 use smtp::notice::{self, Action, Notice, Original};
-use wire::queue::{self as proto, LeasedEntry, Return, Settlement};
+use wire::queue::{self as proto, LeasedEntry, Origin, Return, Settlement};
 
 /// One leased entry.
 pub struct Entry {
@@ -58,6 +58,7 @@ impl Entry {
             utf8: envelope.smtputf8,
             eight_bit: envelope.eight_bit,
             require_tls: envelope.require_tls,
+            of_system: envelope.origin() == Origin::System,
             size: leased.size,
             arrived: Timestamp::from_millisecond(leased.arrived_ms).ok()?,
         };
@@ -136,9 +137,10 @@ impl Entry {
         if program { Action::Delivered } else { Action::Relayed }
     }
 
-    /// Whether a notice brings back the whole message (RFC 3461 §4.3: only of a failure, and where it was asked for).
+    /// Whether a notice brings back the whole message (RFC 3461 §4.3: only of a failure, and where it was asked for; never of
+    /// one that requires TLS, RFC 8689 §5).
     pub fn returns_whole(&self, action: Action) -> bool {
-        let asked = self.letter.ret == Some(ReturnText::Full);
+        let asked = self.letter.ret == Some(ReturnText::Full) && !self.letter.require_tls;
         action == Action::Failed && asked && self.letter.size <= notice::WHOLE_BYTES_MAX
     }
 }
@@ -191,6 +193,8 @@ impl Told {
         let mut message = signature.into_bytes();
         message.extend(written.message);
         let envelope = node_client::queue::notice_envelope(&letter.reverse_path, written.utf8, written.eight_bit);
+        // RFC 8689 §5: what is said of a message is as secret as the message.
+        let envelope = proto::Envelope { require_tls: letter.require_tls, ..envelope };
         Some(proto::Notice { envelope: Some(envelope), message: message.into() })
     }
 }

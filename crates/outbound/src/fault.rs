@@ -85,6 +85,9 @@ pub enum Fault {
     /// It offers no TLS, and there must be.
     #[error("TLS is required and not offered")]
     NoTls,
+    /// It does not pass the requirement on.
+    #[error("the sender requires TLS all the way, and the server does not offer REQUIRETLS")]
+    NoRequireTls,
     /// The handshake failed, or the certificate is not what it must be.
     #[error("the TLS handshake failed: {0}")]
     Handshake(io::Error),
@@ -114,6 +117,7 @@ impl Fault {
             | Self::Garbage { stage, .. }
             | Self::Refused { stage, .. } => *stage,
             Self::NoTls | Self::Handshake(_) | Self::Injected => Stage::StartTls,
+            Self::NoRequireTls => Stage::Mail,
             Self::NoMechanism => Stage::Auth,
             Self::Source(_) => Stage::Text,
             Self::Forbidden => Stage::Connect,
@@ -132,6 +136,19 @@ impl Fault {
             Self::Handshake(error) => error.get_ref()?.downcast_ref(),
             _ => None,
         }
+    }
+
+    /// Whether a connection without TLS, or with any, would have gone on.
+    pub fn is_of_tls(&self) -> bool {
+        matches!(self, Self::NoTls | Self::Injected | Self::Handshake(_))
+    }
+
+    /// For the recipients of a message that requires TLS: a host without it is none for them (RFC 8689 §4.2.1).
+    pub fn outcome_under_require_tls(&self, remote: &str) -> Outcome {
+        if self.is_of_tls() {
+            return Outcome::failed(Status::new(5, 7, 10), &self.to_string(), remote);
+        }
+        self.outcome(remote)
     }
 
     /// For recipients that were not decided. A connection that fails is tried again (RFC 5321 §4.5.4.1); only a server that
@@ -153,10 +170,12 @@ impl Fault {
             }
             Self::Io { .. } | Self::Closed(_) => Outcome::deferred(Status::new(4, 4, 2), &self.to_string(), remote),
             Self::Garbage { .. } => Outcome::deferred(Status::new(4, 5, 0), &self.to_string(), remote),
-            // RFC 8689 §4.2.1 gives 5.7.10 its sense; for now, since certificates are repaired.
+            // For now, since certificates are repaired.
             Self::NoTls | Self::Injected => Outcome::deferred(Status::new(4, 7, 10), &self.to_string(), remote),
             Self::Handshake(_) => Outcome::deferred(Status::new(4, 7, 5), &self.to_string(), remote),
             Self::Source(_) => Outcome::deferred(Status::new(4, 3, 0), &self.to_string(), remote),
+            // RFC 8689 §4.2.1.
+            Self::NoRequireTls => Outcome::failed(Status::new(5, 7, 30), &self.to_string(), remote),
             Self::NoMechanism => Outcome::deferred(Status::new(4, 7, 0), &self.to_string(), remote),
             // RFC 5321 §5.1.
             Self::Loop => Outcome::failed(Status::new(5, 4, 6), &self.to_string(), remote),

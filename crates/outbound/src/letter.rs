@@ -18,6 +18,8 @@ pub struct Letter {
     pub eight_bit: bool,
     /// REQUIRETLS.
     pub require_tls: bool,
+    /// A notice or a report of our own.
+    pub of_system: bool,
     /// Octets.
     pub size: u64,
     /// When it came into the queue.

@@ -1,6 +1,6 @@
 //! Connections that wait for the next message to the same destination.
 
-use crate::connection::{Connection, Security};
+use crate::connection::Connection;
 use crate::limits::{CONNECTION_MESSAGES_MAX, IDLE_CONNECTIONS_MAX, IDLE_SECONDS_MAX};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,12 +11,11 @@ use std::time::Duration;
 pub(crate) struct Pool(Mutex<HashMap<String, Vec<Connection>>>);
 
 impl Pool {
-    /// One that is at least this secure, the one used last.
-    pub(crate) fn take(&self, destination: &str, security: Security) -> Option<Connection> {
+    /// The one used last.
+    pub(crate) fn take(&self, destination: &str) -> Option<Connection> {
         let mut idle = self.idle();
         let of_destination = idle.get_mut(destination)?;
-        let at = of_destination.iter().rposition(|connection| connection.security() >= security)?;
-        let taken = of_destination.swap_remove(at);
+        let taken = of_destination.pop()?;
         if of_destination.is_empty() {
             idle.remove(destination);
         }

@@ -9,14 +9,14 @@ use crate::metrics;
 use crate::outcome::Verdict;
 use crate::schedule::Schedule;
 use crate::sign::Signers;
-use crate::text::{Pieces, Source};
+use crate::text::{self, Pieces, Source};
 use crate::webhook::{self, Caller, DESTINATION_PREFIX};
 use daemon::clock::Clock;
 use daemon::limits::{Limit, Permit};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use node_client::queue::{Queue, QueueError, Queues};
-use smtp::notice::{HEADER_BYTES_MAX, Original};
+use smtp::notice::Original;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -301,19 +301,15 @@ impl Source for NodeText {
 impl NodeText {
     /// What comes back with a notice: the whole message, or its header as far as it can be read.
     async fn original(&self, whole: bool) -> Original {
+        if !whole {
+            return text::header(self).await;
+        }
         let mut text = Vec::new();
         if let Ok(mut pieces) = self.open().await {
             while let Some(Ok(piece)) = pieces.next().await {
                 text.extend_from_slice(&piece);
-                if !whole && has_header(&text) {
-                    break;
-                }
             }
         }
-        if whole { Original { text, whole } } else { Original::header_of(&text) }
+        Original { text, whole }
     }
-}
-
-fn has_header(text: &[u8]) -> bool {
-    text.len() > HEADER_BYTES_MAX || text.windows(4).any(|window| window == b"\r\n\r\n")
 }

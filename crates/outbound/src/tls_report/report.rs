@@ -78,7 +78,8 @@ impl Report<'_> {
         })
     }
 
-    /// The message that carries it to an address.
+    /// The message that carries it to an address, whatever fails about TLS there: that is what it may be about (RFC 8460 §3,
+    /// RFC 8689 §3).
     pub fn message(&self, to: &str, now: Timestamp) -> Vec<u8> {
         let (organization, domain) = (self.organization, self.domain);
         let (start, end) = (self.range.start.as_second(), self.range.end.as_second());
@@ -89,7 +90,7 @@ impl Report<'_> {
         format!(
             "From: <{from}>\r\nTo: <{to}>\r\nSubject: Report Domain: {domain}\r\n Submitter: {organization}\r\n\
              \x20Report-ID: <{id}>\r\nTLS-Report-Domain: {domain}\r\nTLS-Report-Submitter: {organization}\r\n\
-             Date: {date}\r\nMessage-ID: <{id}@{organization}>\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n\
+             TLS-Required: No\r\nDate: {date}\r\nMessage-ID: <{id}@{organization}>\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n\
              Content-Type: multipart/report; report-type=\"tlsrpt\";\r\n\tboundary=\"{boundary}\"\r\n\r\n\
              --{boundary}\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n\
              This is a report on TLS sessions with mail servers of {domain}.\r\n\r\n\

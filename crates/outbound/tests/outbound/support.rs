@@ -40,6 +40,7 @@ pub fn letter(text: &Text) -> Letter {
         utf8: false,
         eight_bit: false,
         require_tls: false,
+        of_system: false,
         size: text.0.len() as u64,
         arrived: jiff::Timestamp::UNIX_EPOCH,
     }
