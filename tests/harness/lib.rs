@@ -5,6 +5,7 @@ pub mod corpus;
 pub mod dev;
 pub mod dovecot;
 pub mod exchange;
+pub mod hook;
 pub mod https;
 pub mod imap;
 pub mod incoming;

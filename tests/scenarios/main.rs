@@ -26,3 +26,4 @@ mod rules;
 mod secrecy;
 mod sync;
 mod waiting;
+mod webhooks;

@@ -1,6 +1,7 @@
 //! The configuration file: its sections, their defaults, and errors that say what to do. What a value means is its role's.
 
 mod check;
+mod cidr;
 mod error;
 mod mail;
 mod network;
@@ -8,6 +9,7 @@ mod outbound;
 mod pop3;
 mod submission;
 
+pub use cidr::{Network, NotNetwork};
 pub use error::ConfigError;
 pub use mail::Mail;
 pub use network::{DNS_SERVERS_MAX, Dns, DnsServer, Redis};

@@ -24,8 +24,6 @@ pub struct Https {
     resolver: Resolver,
     connector: TlsConnector,
     guard: Guard,
-    /// Whether http:// is taken too.
-    allow_clear: bool,
 }
 
 /// What is asked.
@@ -80,12 +78,12 @@ pub enum HttpError {
 }
 
 impl Https {
-    /// `allow_clear`: http:// is taken too.
+    /// To whom the guard lets through. http:// without TLS goes to the networks of the configuration only.
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub fn new(resolver: Resolver, tls: &Tls, guard: Guard, allow_clear: bool) -> io::Result<Self> {
-        Ok(Self { resolver, connector: TlsConnector::from(tls.https()?), guard, allow_clear })
+    pub fn new(resolver: Resolver, tls: &Tls, guard: Guard) -> io::Result<Self> {
+        Ok(Self { resolver, connector: TlsConnector::from(tls.https()?), guard })
     }
 
     /// Asks once.
@@ -100,12 +98,19 @@ impl Https {
     async fn ask_in_time(&self, ask: &Ask) -> Result<Answered, HttpError> {
         let (host, clear) = match (ask.uri.scheme_str(), ask.uri.host()) {
             (Some("https"), Some(host)) => (host, false),
-            (Some("http"), Some(host)) if self.allow_clear => (host, true),
+            (Some("http"), Some(host)) => (host, true),
             _ => return Err(HttpError::Url),
         };
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let port = ask.uri.port_u16().unwrap_or(if clear { 80 } else { 443 });
-        let stream = connect(&self.addresses(bare).await?, port).await?;
+        let mut addresses = self.addresses(bare).await?;
+        if clear {
+            addresses.retain(|address| self.guard.names(*address));
+        }
+        if addresses.is_empty() {
+            return Err(HttpError::Url);
+        }
+        let stream = connect(&addresses, port).await?;
         if clear {
             return speak(stream, ask).await;
         }

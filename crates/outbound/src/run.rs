@@ -132,13 +132,18 @@ impl Base {
     }
 
     /// A way to HTTPS servers that are strangers' names.
-    fn https(&self, allow_private: bool, allow_clear: bool) -> io::Result<Https> {
-        Https::new(self.resolver.clone(), &self.tls, Guard { allow_private }, allow_clear)
+    fn https(&self, guard: Guard) -> io::Result<Https> {
+        Https::new(self.resolver.clone(), &self.tls, guard)
     }
 }
 
+/// For mail, policies and reports.
+fn guard(config: &config::Outbound) -> Guard {
+    Guard { allow_private: config.allow_private, ..Guard::default() }
+}
+
 fn worker(config: &config::Outbound, base: &Base, reports: Option<Arc<Reports>>) -> Result<Worker, RunError> {
-    let webhooks = base.https(config.webhook_allow_private, config.webhook_allow_private)?;
+    let webhooks = base.https(Guard { networks: config.webhook_networks.clone(), ..Guard::default() })?;
     Ok(Worker {
         name: format!("{}:{}", config.hostname, std::process::id()),
         us: Us { host: config.hostname.clone(), from: config.sender(), clock: Arc::clone(&base.clock) },
@@ -155,7 +160,7 @@ fn worker(config: &config::Outbound, base: &Base, reports: Option<Arc<Reports>>)
 
 fn sender(config: &config::Outbound, base: &Base, reports: Option<Arc<Reports>>) -> Result<Sender, RunError> {
     let sts = if config.mta_sts {
-        let https = base.https(config.allow_private, false)?;
+        let https = base.https(guard(config))?;
         let (resolver, shared, clock) = (base.resolver.clone(), base.shared.clone(), Arc::clone(&base.clock));
         Some(Policies::new(resolver, https, shared, config.https_port, clock))
     } else {
@@ -174,7 +179,7 @@ fn sender(config: &config::Outbound, base: &Base, reports: Option<Arc<Reports>>)
         routes: Routes::new(config, base.resolver.clone(), base.directory.clone()),
         policies: TlsPolicies::new(base.resolver.clone(), sts, config.dane, config.port, reports),
         tls: Tls::load(ca)?,
-        guard: Guard { allow_private: config.allow_private },
+        guard: guard(config),
         port: config.port,
         smart_tls: config.smart_host_tls,
         login,
@@ -187,7 +192,7 @@ fn reporter(config: &config::Outbound, base: &Base, reports: Arc<Reports>) -> io
     Ok(Reporter {
         reports,
         resolver: base.resolver.clone(),
-        https: base.https(config.allow_private, false)?,
+        https: base.https(guard(config))?,
         queues: base.queues.clone(),
         enqueuer: base.enqueuer.clone(),
         contact: config.sender(),

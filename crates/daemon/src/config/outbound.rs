@@ -1,6 +1,7 @@
 //! `[outbound]`: the queue's delivery to other hosts and programs.
 
 use super::check::{endpoint, within};
+use super::cidr::Network;
 use super::error::Wrong;
 use model::{Address, Domain};
 use serde::Deserialize;
@@ -8,6 +9,8 @@ use std::path::PathBuf;
 
 /// Hosts in `local_mx`: more than anybody has.
 pub const LOCAL_MX_MAX: usize = 32;
+/// Networks in `webhook_networks`: each address is compared with all of them.
+pub const WEBHOOK_NETWORKS_MAX: usize = 64;
 
 /// The queue's delivery.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -47,8 +50,8 @@ pub struct Outbound {
     pub ca: PathBuf,
     /// Whether mail may go to private addresses.
     pub allow_private: bool,
-    /// Whether webhooks may.
-    pub webhook_allow_private: bool,
+    /// Networks besides the public ones that webhooks may call, also without TLS.
+    pub webhook_networks: Vec<Network>,
     /// The port of other mail servers.
     pub port: u16,
     /// The port of MTA-STS policies.
@@ -94,7 +97,7 @@ impl Default for Outbound {
             tls_reports: true,
             ca: PathBuf::new(),
             allow_private: false,
-            webhook_allow_private: false,
+            webhook_networks: Vec::new(),
             port: 25,
             https_port: 443,
         }
@@ -109,6 +112,7 @@ pub(super) fn check(outbound: &Outbound) -> Result<(), Wrong> {
     }
     within("outbound.connections_max", outbound.connections_max, 1..=10_000)?;
     within("outbound.connections_per_destination_max", outbound.connections_per_destination_max, 1..=1_000)?;
+    within("outbound.webhook_networks", outbound.webhook_networks.len(), 0..=WEBHOOK_NETWORKS_MAX)?;
     within("outbound.lease_seconds", outbound.lease_seconds, 10..=3600)?;
     // RFC 5321 §4.5.4.1: 4 to 5 days at least; fewer are for those who know why.
     within("outbound.give_up_hours", outbound.give_up_hours, 1..=720)?;

@@ -20,7 +20,8 @@ fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
 }
 
 fn client(ca: &Path, allow_private: bool) -> Https {
-    Https::new(Resolver::disabled(), &Tls::load(Some(ca)).unwrap(), Guard { allow_private }, false).unwrap()
+    Https::new(Resolver::disabled(), &Tls::load(Some(ca)).unwrap(), Guard { allow_private, ..Guard::default() })
+        .unwrap()
 }
 
 fn post(uri: &str, answer_bytes_max: usize) -> Ask {
