@@ -150,6 +150,13 @@ impl Dev {
         pid
     }
 
+    /// SIGTERM for the nth process of a role; returns once it has ended and another has taken its place.
+    pub fn terminate_and_wait(&self, role: &str, n: usize) {
+        let before = self.pid(role, n).unwrap_or_else(|| panic!("no process of {role}-{n}"));
+        signal(before, rustix::process::Signal::TERM);
+        until("the supervisor starts the role again", || self.pid(role, n).filter(|&pid| pid != before));
+    }
+
     /// Stops the nth process of a role where it is (SIGSTOP), or lets it go on: it is there and answers nothing.
     pub fn freeze(&self, role: &str, n: usize, frozen: bool) {
         let pid = self.pid(role, n).unwrap_or_else(|| panic!("no process of {role}-{n}"));

@@ -4,6 +4,7 @@ use harness::https::Https;
 use harness::postfix::{Postfix, certificate};
 use harness::{Exchange, until};
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,6 +59,26 @@ fn killed_at_random_everything_arrives() {
         (0..COUNT).all(there).then_some(all)
     });
     println!("{} duplicates among {COUNT} messages with 4 kills", subjects.len() - COUNT);
+    exchange.dev.stop();
+}
+
+#[test]
+fn a_worker_that_is_stopped_gives_back_what_it_had() {
+    // It takes connections and says nothing, for which a worker has minutes.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let records = RECORDS.replace("postfix.test.", "silent.test.");
+    let settings = "lease_seconds = 3600\n";
+    let exchange = Exchange::start(&records, silent.local_addr().unwrap().port(), settings);
+    let connected = || until("a worker connects", || silent.accept().ok());
+    exchange.submit(&message("waits"), &["good@silent.test"]);
+    let _first = connected();
+    // Long before the lease ends another worker has it, and the attempt that was cut off is none.
+    exchange.dev.terminate_and_wait("outbound", 1);
+    let _second = connected();
+    let listed = exchange.command(&["queue", "list"]);
+    let recipient = &listed["entries"][0]["recipients"][0];
+    assert_eq!(recipient["attempts"], 0, "{listed}");
     exchange.dev.stop();
 }
 

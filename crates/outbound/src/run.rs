@@ -17,7 +17,7 @@ use crate::tls::{Tls, TrustError};
 use crate::tls_policy::TlsPolicies;
 use crate::tls_report::{Reporter, Reports};
 use crate::webhook::Caller;
-use crate::worker::{Us, Worker};
+use crate::worker::{End, Us, Worker};
 use daemon::clock::{Clock, SystemClock};
 use daemon::config::{self, Config};
 use daemon::limits::Limit;
@@ -33,10 +33,13 @@ use node_client::queue::{Enqueuer, Queues};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use wire::grpc::EndpointError;
 
 /// The name of the socket for metrics and health, when it is inherited.
 pub const METRICS_LISTENER: &str = "metrics";
+/// Seconds of the drain that are kept for giving back what could not be sent to its end.
+const GIVE_BACK_SECONDS: u64 = 5;
 /// Octets of a password file that are read.
 const PASSWORD_FILE_BYTES_MAX: usize = 4 * 1024;
 
@@ -91,7 +94,10 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
     let recorder = Recorder::install(Role::Outbound)?;
     let base = Base::new(&config)?;
     let reports = config.outbound.tls_reports.then(Arc::<Reports>::default);
-    let worker = Arc::new(worker(&config.outbound, &base, reports.clone())?);
+    let drain = config.limits.drain();
+    let patience = drain.saturating_sub(Duration::from_secs(GIVE_BACK_SECONDS)).max(drain / 2);
+    let end = End::at(shutdown.token(), patience);
+    let worker = Arc::new(worker(&config.outbound, &base, reports.clone(), end)?);
     let reporter = match reports {
         Some(reports) => Some(reporter(&config.outbound, &base, reports)?),
         None => None,
@@ -108,9 +114,9 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
                 reporter.run(&token).await;
             }
         };
-        tokio::join!(worker.run(&token), report);
+        tokio::join!(worker.run(), report);
     };
-    shutdown.drain(config.limits.drain(), Box::pin(work)).await?;
+    shutdown.drain(drain, Box::pin(work)).await?;
     Ok(())
 }
 
@@ -142,7 +148,7 @@ fn guard(config: &config::Outbound) -> Guard {
     Guard { allow_private: config.allow_private, ..Guard::default() }
 }
 
-fn worker(config: &config::Outbound, base: &Base, reports: Option<Arc<Reports>>) -> Result<Worker, RunError> {
+fn worker(config: &config::Outbound, base: &Base, reports: Option<Arc<Reports>>, end: End) -> Result<Worker, RunError> {
     let webhooks = base.https(Guard { networks: config.webhook_networks.clone(), ..Guard::default() })?;
     Ok(Worker {
         name: format!("{}:{}", config.hostname, std::process::id()),
@@ -155,6 +161,7 @@ fn worker(config: &config::Outbound, base: &Base, reports: Option<Arc<Reports>>)
         places: Limit::new("outbound", config.connections_max),
         destinations: Destinations::new(config.connections_per_destination_max),
         leases: Arc::new(Leases::of_seconds(config.lease_seconds)),
+        end,
     })
 }
 

@@ -11,19 +11,21 @@ use crate::schedule::Schedule;
 use crate::sign::Signers;
 use crate::text::{self, Pieces, Source};
 use crate::webhook::{self, Caller, DESTINATION_PREFIX};
+use bytes::Bytes;
 use daemon::clock::Clock;
 use daemon::limits::{Limit, Permit};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
-use node_client::queue::{Queue, QueueError, Queues};
+use node_client::queue::{Body, Queue, QueueError, Queues};
 use smtp::notice::Original;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wire::queue::{LeaseRequest, LeasedEntry, Notice, SettleRequest};
+use wire::queue::{LeaseReply, LeaseRequest, LeasedEntry, Notice, SettleRequest};
 
 /// Entries that a node hands out at once.
 pub const LEASED_AT_ONCE_MAX: usize = 32;
@@ -37,6 +39,8 @@ pub const FULL_PAUSE_MS: u64 = 250;
 pub const NODE_PAUSE_MS: u64 = 1_000;
 /// Seconds between two looks at which nodes there are.
 pub const NODES_SECONDS: u64 = 10;
+/// Milliseconds that are waited, when the process is to end, for entries that a node may have handed out already.
+pub const LAST_ANSWER_MS: u64 = 250;
 /// Seconds between two looks at connections that nobody uses.
 pub const IDLE_LOOK_SECONDS: u64 = 1;
 
@@ -72,12 +76,39 @@ pub struct Worker {
     pub destinations: Arc<Destinations>,
     /// What is leased.
     pub leases: Arc<Leases>,
+    /// When this worker is to end, and how.
+    pub end: End,
+}
+
+/// The end of a worker: what nothing was sent of is given back at once, and what is being sent has a while.
+pub struct End {
+    /// It is to end.
+    pub stop: CancellationToken,
+    /// For how long what is being sent goes on then.
+    pub patience: Duration,
+    /// The while is over.
+    cut: CancellationToken,
+}
+
+impl End {
+    /// At `stop`, within this time.
+    pub fn at(stop: CancellationToken, patience: Duration) -> Self {
+        Self { stop, patience, cut: CancellationToken::new() }
+    }
+
+    /// Resolves when a message is to be left, of which something may have been sent already.
+    async fn of(&self, sending: &AtomicBool) {
+        self.stop.cancelled().await;
+        if sending.load(Ordering::Relaxed) {
+            self.cut.cancelled().await;
+        }
+    }
 }
 
 impl Worker {
-    /// Works until `stop`, then ends what is under way.
-    pub async fn run(self: Arc<Self>, stop: &CancellationToken) {
-        let tasks = TaskTracker::new();
+    /// Works to its end; then no entry is leased any more.
+    pub async fn run(self: Arc<Self>) {
+        let (tasks, stop) = (TaskTracker::new(), self.end.stop.clone());
         let aside = async {
             tokio::join!(self.leases.renew(), self.close_idle());
         };
@@ -89,7 +120,7 @@ impl Worker {
                         for queue in
                             queues.into_iter().filter(|queue| nodes.insert(queue.node().to_owned(), ()).is_none())
                         {
-                            tasks.spawn(Arc::clone(&self).empty(queue, stop.clone(), tasks.clone()));
+                            tasks.spawn(Arc::clone(&self).empty(queue, tasks.clone()));
                         }
                     }
                     Err(error) => tracing::warn!(%error, "the nodes are not known"),
@@ -99,7 +130,10 @@ impl Worker {
                 let _ = tokio::time::timeout(Duration::from_millis(pause), stop.cancelled()).await;
             }
             tasks.close();
-            tasks.wait().await;
+            if tokio::time::timeout(self.end.patience, tasks.wait()).await.is_err() {
+                self.end.cut.cancel();
+                tasks.wait().await;
+            }
         };
         tokio::select! {
             () = work => {}
@@ -120,16 +154,14 @@ impl Worker {
     }
 
     /// Takes what is due from one node, for as long as there is room for it.
-    async fn empty(self: Arc<Self>, mut queue: Queue, stop: CancellationToken, tasks: TaskTracker) {
+    async fn empty(self: Arc<Self>, mut queue: Queue, tasks: TaskTracker) {
+        let stop = &self.end.stop;
         while !stop.is_cancelled() {
             // Waits until there is room, and leaves it for what the node hands out.
             drop(self.places.take().await);
             let since = Instant::now();
             let full = self.destinations.saturated();
-            let asked = tokio::select! {
-                asked = queue.lease(self.question(full.clone())) => asked,
-                () = stop.cancelled() => return,
-            };
+            let Some(asked) = self.lease(&queue, full.clone()).await else { return };
             match asked {
                 Ok(reply) if reply.entries.is_empty() && !full.is_empty() => {
                     let _ = tokio::time::timeout(Duration::from_millis(FULL_PAUSE_MS), self.destinations.freed()).await;
@@ -147,6 +179,19 @@ impl Worker {
                         queue = found;
                     }
                 }
+            }
+        }
+    }
+
+    /// Asks for what is due; `None` at the end. What was handed out just then is taken all the same, to be given back.
+    async fn lease(&self, queue: &Queue, full: Vec<String>) -> Option<Result<LeaseReply, QueueError>> {
+        let asking = queue.lease(self.question(full));
+        tokio::pin!(asking);
+        tokio::select! {
+            biased;
+            asked = &mut asking => Some(asked),
+            () = self.end.stop.cancelled() => {
+                tokio::time::timeout(Duration::from_millis(LAST_ANSWER_MS), asking).await.ok()
             }
         }
     }
@@ -177,12 +222,17 @@ impl Worker {
             // Its lease would be renewed for nothing; it comes again when it ends.
             return;
         };
-        let text = NodeText { queue: queue.clone(), leased: leased.clone() };
+        let text = NodeText { queue: queue.clone(), leased: leased.clone(), sending: Arc::default() };
         let gauge = metrics::under_way();
         let attempted = tokio::select! {
             biased;
             () = held.lost() => None,
             attempted = self.deliver(queue, leased, &entry, &text) => Some(attempted),
+            () = self.end.of(&text.sending) => {
+                // Nothing is said of any recipient: all are due again at once.
+                let nothing = SettleRequest { entry: leased.entry, lease: leased.lease, ..SettleRequest::default() };
+                return settle(queue, nothing, &held).await;
+            }
         };
         drop(gauge);
         let Some(attempted) = attempted else {
@@ -277,20 +327,19 @@ async fn settle(queue: &Queue, request: SettleRequest, held: &Held) {
 struct NodeText {
     queue: Queue,
     leased: LeasedEntry,
+    /// Whether somebody has begun to read: the text may be on its way to its destination.
+    sending: Arc<AtomicBool>,
 }
 
 impl Source for NodeText {
     fn open(&self) -> BoxFuture<'static, Result<Pieces, String>> {
-        let (queue, leased) = (self.queue.clone(), self.leased.clone());
+        let (queue, leased, sending) = (self.queue.clone(), self.leased.clone(), Arc::clone(&self.sending));
         async move {
             let body = queue.read(&leased).await.map_err(|error| error.to_string())?;
-            let pieces = stream::unfold(Some(body), |body| async {
-                let mut body = body?;
-                match body.next().await {
-                    Ok(Some(piece)) => Some((Ok(piece), Some(body))),
-                    Ok(None) => None,
-                    Err(error) => Some((Err(error.to_string()), None)),
-                }
+            let pieces = stream::unfold(Some(body), move |body| {
+                // First asked for when the server has said that it takes it.
+                sending.store(true, Ordering::Relaxed);
+                next(body)
             });
             Ok(pieces.boxed())
         }
@@ -298,6 +347,14 @@ impl Source for NodeText {
     }
 }
 
+async fn next(body: Option<Body>) -> Option<(Result<Bytes, String>, Option<Body>)> {
+    let mut body = body?;
+    match body.next().await {
+        Ok(Some(piece)) => Some((Ok(piece), Some(body))),
+        Ok(None) => None,
+        Err(error) => Some((Err(error.to_string()), None)),
+    }
+}
 impl NodeText {
     /// What comes back with a notice: the whole message, or its header as far as it can be read.
     async fn original(&self, whole: bool) -> Original {
