@@ -25,5 +25,6 @@ mod require_tls;
 mod rules;
 mod secrecy;
 mod sync;
+mod vouched;
 mod waiting;
 mod webhooks;

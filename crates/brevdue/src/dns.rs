@@ -3,6 +3,7 @@
 mod check;
 mod lines;
 mod names;
+mod policy;
 mod record;
 mod tlsa;
 
@@ -14,9 +15,12 @@ use crate::output::Output;
 use check::Checked;
 use daemon::shared::Shared;
 use directory::settings::{Publish, Settings};
+use model::Domain;
 use names::Names;
+use policy::Served;
 use record::{Needs, Record};
 use serde::Serialize;
+use wire::directory::DkimKey;
 
 /// Does what was asked.
 pub async fn run(admin: &Admin, args: &DnsArgs, output: Output) -> Result<(), Failure> {
@@ -38,13 +42,33 @@ pub async fn run(admin: &Admin, args: &DnsArgs, output: Output) -> Result<(), Fa
         ));
     }
     let checked = check::all(&resolver, needs.records()).await;
-    let wrong = checked.iter().filter(|each| !each.is_good()).count();
-    let told = Compared { domain: domain.as_str(), ok: wrong == 0, records: &checked };
-    output.answer(&told, || lines::compared(&checked, lines::Colours::of_terminal()))?;
-    match wrong {
+    let served = match needs.policy() {
+        Some(text) => {
+            let wanted = (text, needs.policy_url());
+            Some(policy::check(&resolver, &admin.config, domain.as_str(), wanted).await?)
+        }
+        None => None,
+    };
+    let good = checked.iter().filter(|each| each.is_good()).count() + served.iter().filter(|it| it.is_good()).count();
+    let all = checked.len() + usize::from(served.is_some());
+    let told =
+        Compared { domain: domain.as_str(), ok: good == all, records: &checked, mta_sts_policy: served.as_ref() };
+    output.answer(&told, || lines::compared(&checked, served.as_ref(), lines::Colours::of_terminal()))?;
+    match all - good {
         0 => Ok(()),
-        n => Err(Failure::refused(format!("{domain}: {n} of {} records are not as they should be", checked.len()))),
+        n => Err(Failure::refused(format!("{domain}: {n} of {all} records are not as they should be"))),
     }
+}
+
+/// The names of those keys whose record DNS has not; `None`: DNS is off.
+pub async fn unpublished(admin: &Admin, domain: &Domain, keys: &[DkimKey]) -> Result<Option<Vec<String>>, Failure> {
+    let resolver = dns::Resolver::new(&admin.config.dns, Shared::in_process()).map_err(Failure::refused)?;
+    if !resolver.is_enabled() {
+        return Ok(None);
+    }
+    let records: Vec<Record> = keys.iter().filter_map(|key| Record::of_key(domain.as_str(), key, "")).collect();
+    let checked = check::all(&resolver, &records).await;
+    Ok(Some(checked.into_iter().filter(|each| !each.is_good()).map(|each| each.record.name).collect()))
 }
 
 #[derive(Serialize)]
@@ -60,4 +84,6 @@ struct Compared<'a> {
     domain: &'a str,
     ok: bool,
     records: &'a [Checked],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mta_sts_policy: Option<&'a Served>,
 }

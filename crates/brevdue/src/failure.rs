@@ -39,6 +39,11 @@ impl Failure {
     }
 }
 
+/// Prints a line that keeps nothing from being done to standard error.
+pub fn warn(what: &str) {
+    eprintln!("brevdue: {what}");
+}
+
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::refused(error)

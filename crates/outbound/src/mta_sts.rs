@@ -3,5 +3,5 @@
 mod fetch;
 mod policy;
 
-pub use fetch::{Found, Policies};
+pub use fetch::{FetchError, Found, Policies, fetch};
 pub use policy::{Mode, Policy, PolicyError, record_id};

@@ -147,10 +147,13 @@ pub enum DkimCommand {
         /// The domain.
         domain: String,
     },
-    /// Sign with the next keys from now on.
+    /// Sign with the next keys from now on. Their records must be in DNS.
     Rotate {
         /// The domain.
         domain: String,
+        /// Do not look into DNS first.
+        #[arg(long)]
+        anyway: bool,
     },
     /// Sign with a key no more. Its record stays for a week, for what it signed.
     Retire {
@@ -237,7 +240,7 @@ pub enum SrsCommand {
 pub struct DnsArgs {
     /// The domain.
     pub domain: String,
-    /// Compare with what DNS says; exit code 1 when something is missing or wrong.
+    /// Compare with what DNS says, and the MTA-STS policy with what its host serves; exit code 1 when something is missing or wrong.
     #[arg(long)]
     pub check: bool,
     /// The MX's certificate for the DANE record, PEM; without it, the configured one.

@@ -1,6 +1,7 @@
 //! Records for people: as lines of a zone file, or beside what DNS says.
 
 use super::check::{Checked, State};
+use super::policy::Served;
 use super::record::{Needs, Record, Value};
 use std::env;
 use std::io::{self, IsTerminal};
@@ -61,7 +62,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// What is needed beside what is there.
-pub(super) fn compared(records: &[Checked], colours: Colours) -> Vec<String> {
+pub(super) fn compared(records: &[Checked], served: Option<&Served>, colours: Colours) -> Vec<String> {
     let mut lines = Vec::new();
     for checked in records {
         let Record { name, kind, text, .. } = &checked.record;
@@ -69,6 +70,14 @@ pub(super) fn compared(records: &[Checked], colours: Colours) -> Vec<String> {
         if !matches!(checked.state, State::Ok) {
             lines.extend(checked.found.iter().map(|found| format!("          there is: {found}")));
             lines.extend(checked.note.iter().map(|note| format!("          {note}")));
+        }
+    }
+    if let Some(Served { url, state, found, note }) = served {
+        lines.push(format!("{} {url}", mark(state, colours)));
+        if !matches!(state, State::Ok) {
+            let found = found.iter().flat_map(|text| text.lines());
+            lines.extend(found.map(|line| format!("          there is: {line}")));
+            lines.extend(note.iter().map(|note| format!("          {note}")));
         }
     }
     lines

@@ -76,6 +76,23 @@ pub(super) struct Record {
     pub(super) value: Value,
 }
 
+impl Record {
+    fn new(name: String, value: Value, purpose: impl Into<String>) -> Self {
+        Self { name, kind: value.kind(), text: value.text(), purpose: purpose.into(), value }
+    }
+
+    /// Of a DKIM key (RFC 6376 §3.6.1, RFC 8463 §4); `None` of one that is not known.
+    pub(super) fn of_key(domain: &str, key: &DkimKey, purpose: impl Into<String>) -> Option<Self> {
+        let algorithm = match key.algorithm() {
+            KeyAlgorithm::Rsa2048 => "rsa",
+            KeyAlgorithm::Ed25519 => "ed25519",
+            KeyAlgorithm::Unspecified => return None,
+        };
+        let text = format!("v=DKIM1; k={algorithm}; p={}", STANDARD.encode(&key.public_key));
+        Some(Self::new(format!("{}._domainkey.{domain}", key.selector), Value::Tags(text), purpose))
+    }
+}
+
 /// Everything that a domain needs.
 pub(super) struct Needs {
     domain: String,
@@ -124,8 +141,7 @@ impl Needs {
     }
 
     fn push(&mut self, name: String, value: Value, purpose: impl Into<String>) {
-        let (kind, text) = (value.kind(), value.text());
-        self.records.push(Record { name, kind, text, purpose: purpose.into(), value });
+        self.records.push(Record::new(name, value, purpose));
     }
 
     fn incoming(&mut self, names: &Names) {
@@ -148,7 +164,6 @@ impl Needs {
         self.push(self.domain.clone(), Value::Spf(terms.join(" ")), "SPF: the hosts that send for the domain.");
     }
 
-    /// RFC 6376 §3.6.1, RFC 8463 §4.
     fn keys(&mut self, keys: &[DkimKey]) {
         let now = Timestamp::now().as_millisecond();
         for key in keys {
@@ -164,13 +179,7 @@ impl Needs {
                 }
                 DkimState::Unspecified => continue,
             };
-            let algorithm = match key.algorithm() {
-                KeyAlgorithm::Rsa2048 => "rsa",
-                KeyAlgorithm::Ed25519 => "ed25519",
-                KeyAlgorithm::Unspecified => continue,
-            };
-            let text = format!("v=DKIM1; k={algorithm}; p={}", STANDARD.encode(&key.public_key));
-            self.push(self.under(&format!("{}._domainkey", key.selector)), Value::Tags(text), purpose);
+            self.records.extend(Record::of_key(&self.domain, key, purpose));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Where policies come from, and where they are kept: among the workers, for as long as each says (RFC 8461 §3.3, §5.1).
 
-use super::policy::{Policy, record_id};
-use crate::http::{Ask, Https};
+use super::policy::{Policy, PolicyError, record_id};
+use crate::http::{Ask, HttpError, Https};
 use crate::limits::{POLICY_BYTES_MAX, POLICY_RETRY_SECONDS};
 use crate::tls_report::Failure;
 use bytes::Bytes;
@@ -35,6 +35,33 @@ struct Kept {
     until_s: i64,
 }
 
+/// Why there is no policy to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Its host does not answer, or is not the one that was meant.
+    #[error("{0}")]
+    Http(#[from] HttpError),
+    /// It has no such file, or sends one on to somewhere else.
+    #[error("the host of the policy answers {0}")]
+    Status(u16),
+    /// The file is of another type.
+    #[error("the policy is not text/plain")]
+    Kind,
+    /// The file is no policy.
+    #[error("{0}")]
+    Policy(#[from] PolicyError),
+}
+
+impl FetchError {
+    /// As a report says it (RFC 8460 §4.3.2.2).
+    fn failure(&self) -> Failure {
+        match self {
+            Self::Http(_) | Self::Status(_) | Self::Kind => Failure::StsFetch,
+            Self::Policy(_) => Failure::StsInvalid,
+        }
+    }
+}
+
 /// What is known of a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Found {
@@ -63,16 +90,17 @@ impl Policies {
         if self.shared.get(SHARED_FAILED, domain.as_str().as_bytes()).await.is_some() {
             return Found { policy: kept_policy(), failure: Some(Failure::StsFetch) };
         }
-        match self.fetch(domain).await {
+        match fetch(&self.https, domain, self.port).await {
             Ok((policy, text)) => {
                 self.keep(domain, &Kept { id, text, until_s: now_s.saturating_add_unsigned(policy.max_age) }, &policy)
                     .await;
                 Found { policy: Some(policy), failure: None }
             }
-            Err(failure) => {
+            Err(error) => {
+                tracing::debug!(%error, "an MTA-STS policy cannot be had");
                 let pause = Duration::from_secs(POLICY_RETRY_SECONDS);
                 self.shared.set(SHARED_FAILED, domain.as_str().as_bytes(), b"1", pause).await;
-                Found { policy: kept_policy(), failure: Some(failure) }
+                Found { policy: kept_policy(), failure: Some(error.failure()) }
             }
         }
     }
@@ -93,25 +121,27 @@ impl Policies {
         let records = self.resolver.txt(&domain.child("_mta-sts").ok()?).await.ok()?.records;
         record_id(records.iter().map(Vec::as_slice))
     }
+}
 
-    /// RFC 8461 §3.3: the one path, text/plain, no redirect, a certificate for the name.
-    async fn fetch(&self, domain: &Name) -> Result<(Policy, String), Failure> {
-        let authority = if self.port == 443 { String::new() } else { format!(":{}", self.port) };
-        let uri: Uri = format!("https://mta-sts.{domain}{authority}/.well-known/mta-sts.txt")
-            .parse()
-            .map_err(|_| Failure::StsFetch)?;
-        let (headers, body) = (HeaderMap::new(), Bytes::new());
-        let ask = Ask { method: Method::GET, uri, headers, body, answer_bytes_max: POLICY_BYTES_MAX };
-        let answer = self.https.ask(&ask).await.map_err(|error| {
-            tracing::debug!(%error, "an MTA-STS policy cannot be fetched");
-            Failure::StsFetch
-        })?;
-        let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let plain = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/plain"));
-        if answer.status != StatusCode::OK || !plain {
-            return Err(Failure::StsFetch);
-        }
-        let policy = Policy::parse(&answer.body).map_err(|_| Failure::StsInvalid)?;
-        Ok((policy, String::from_utf8_lossy(&answer.body).into_owned()))
+/// The policy of a domain and its text, from its host now (RFC 8461 §3.3): the one path, text/plain, no redirect, a certificate
+/// for the name.
+///
+/// # Errors
+/// See [`FetchError`].
+pub async fn fetch(https: &Https, domain: &Name, port: u16) -> Result<(Policy, String), FetchError> {
+    let authority = if port == 443 { String::new() } else { format!(":{port}") };
+    let uri: Uri =
+        format!("https://mta-sts.{domain}{authority}/.well-known/mta-sts.txt").parse().map_err(|_| HttpError::Url)?;
+    let (headers, body) = (HeaderMap::new(), Bytes::new());
+    let ask = Ask { method: Method::GET, uri, headers, body, answer_bytes_max: POLICY_BYTES_MAX };
+    let answer = https.ask(&ask).await?;
+    if answer.status != StatusCode::OK {
+        return Err(FetchError::Status(answer.status.as_u16()));
     }
+    let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/plain")) {
+        return Err(FetchError::Kind);
+    }
+    let policy = Policy::parse(&answer.body)?;
+    Ok((policy, String::from_utf8_lossy(&answer.body).into_owned()))
 }

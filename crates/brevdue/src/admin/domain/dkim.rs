@@ -3,7 +3,7 @@
 use super::{parse, why_not};
 use crate::admin::Admin;
 use crate::cli::{Algorithms, DkimCommand};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::output::{Output, moment, table};
 use crate::terminal;
 use model::Domain;
@@ -21,8 +21,11 @@ pub(super) async fn run(admin: &Admin, command: &DkimCommand, output: Output) ->
             let details = admin.directory.show_domain(&domain).await.map_err(|error| why_not(&domain, error))?;
             tell(details.dkim_keys, output)
         }
-        DkimCommand::Rotate { domain } => {
+        DkimCommand::Rotate { domain, anyway } => {
             let domain = parse(domain)?;
+            if !anyway {
+                published(admin, &domain).await?;
+            }
             tell(admin.directory.rotate_dkim(&domain).await.map_err(|error| why_not(&domain, error))?, output)
         }
         DkimCommand::Retire { domain, selector, yes } => {
@@ -39,6 +42,29 @@ pub(super) async fn run(admin: &Admin, command: &DkimCommand, output: Output) ->
             output.answer(&removed, || vec![format!("{selector}: forgotten")])
         }
     }
+}
+
+/// Refuses while DNS has not the records of the next keys: everything that they sign would fail elsewhere.
+async fn published(admin: &Admin, domain: &Domain) -> Result<(), Failure> {
+    let details = admin.directory.show_domain(domain).await.map_err(|error| why_not(domain, error))?;
+    let next: Vec<DkimKey> = details.dkim_keys.into_iter().filter(|key| key.state() == DkimState::Next).collect();
+    let missing = match crate::dns::unpublished(admin, domain, &next).await? {
+        Some(missing) => missing,
+        None if next.is_empty() => return Ok(()),
+        None => {
+            failure::warn(
+                "DNS is off in this configuration: nobody looked whether the records of the new keys are there",
+            );
+            return Ok(());
+        }
+    };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::refused(format!(
+        "{domain}: DNS has not, or not as it should be, {}; publish what `brevdue dns {domain}` prints, or give --anyway",
+        missing.join(" and ")
+    )))
 }
 
 fn agreed(yes: bool, question: &str) -> Result<(), Failure> {
