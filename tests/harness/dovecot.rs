@@ -4,6 +4,7 @@ use crate::dev::User;
 use crate::wait::until;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// A running Dovecot; dropping it stops it.
@@ -34,7 +35,7 @@ impl Dovecot {
              default_vsz_limit = 0\nauth_mechanisms = plain login\nmail_fsync = optimized\n\
              passdb {{\n driver = passwd-file\n args = {root}/users\n}}\n\
              userdb {{\n driver = static\n args = uid={owner} gid={owner} home={root}/mail/%u allow_all_users=yes\n}}\n\
-             service auth {{\n client_limit = 4000\n}}\n\
+             service auth {{\n client_limit = 4000\n unix_listener {root}/auth {{\n  mode = 0666\n }}\n}}\n\
              service imap-login {{\n inet_listener imap {{\n port = {imap}\n }}\n inet_listener imaps {{\n port = 0\n }}\n\
              service_count = 0\n process_min_avail = 1\n}}\n\
              service lmtp {{\n inet_listener lmtp {{\n address = 127.0.0.1\n port = {lmtp}\n }}\n}}\n\
@@ -58,6 +59,10 @@ impl Dovecot {
         Some(peer)
     }
 
+    /// Where other servers ask it for passwords: Postfix's `smtpd_sasl_path`.
+    pub fn auth(&self) -> PathBuf {
+        self.folder.path().join("auth")
+    }
     /// Process id of its master.
     pub fn process(&self) -> u32 {
         self.child.id()
