@@ -29,8 +29,10 @@ fn every_transcript_plays() {
 fn variables(dev: &Dev, first: usize) -> HashMap<String, String> {
     let (one, two) = (dev.user(first), dev.user(first + 1));
     let plain = STANDARD.encode(format!("\0{}\0{}", one.address, one.password));
+    let name = one.address.split('@').next().unwrap_or_default().to_owned();
     let pairs = [
         ("user", &one.address),
+        ("name", &name),
         ("password", &one.password),
         ("plain", &plain),
         ("user2", &two.address),

@@ -5,6 +5,7 @@
 //! ! connect imap            opens connection 1 (`! connect 2 imap` a second one; also `mx`)
 //! ! starttls                TLS begins on the connection, with the system's CA
 //! ! close                   the server must close now
+//! ! brevdue alias add …     the operator gives this command, which must be done
 //! C: a LOGIN {{user}} {{password}}
 //! S: a OK {{*}}             {{*}} is anything within the line
 //! S: * OK [UIDVALIDITY {{v=\d+}}] {{*}}      a pattern, kept as {{v}}
@@ -21,7 +22,7 @@
 //! C~ raw\r\n\x00            bytes with escapes, nothing added
 //! C: a NOOP {{900*x }}       the text behind the star, so many times
 //! ```
-//! Variables set by the runner: `user`, `password`, `plain` (the message of SASL PLAIN in base64), `user2`, `password2`, `domain`.
+//! Variables set by the runner: `user`, `name` (its local-part), `password`, `plain` (the message of SASL PLAIN in base64), `user2`, `password2`, `domain`.
 
 use crate::dev::{Dev, IO_LIMIT};
 use crate::tls::Wire;
@@ -110,6 +111,12 @@ impl<'a> Player<'a> {
                 }
                 let tls = plain.into_inner().start_tls(&self.dev.ca())?;
                 self.connections.insert(number, BufReader::new(tls));
+                Ok(())
+            }
+            ("brevdue", words) => {
+                let words: Vec<String> = words.iter().map(|word| self.expand(word)).collect();
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                crate::incoming::admin(self.dev, &words);
                 Ok(())
             }
             ("hangup", []) => self.connections.remove(&number).map(drop).ok_or_else(|| "not connected".into()),
