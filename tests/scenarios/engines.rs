@@ -1,7 +1,7 @@
 //! A real clamd with a signature of the test's own and a real rspamd change what becomes of a message; stopped or silent, they
 //! hold none up beyond the wait that is configured.
 
-use harness::{Dev, Smtp, until};
+use harness::{Dev, Smtp, client, until};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -18,9 +18,22 @@ const WAIT_MS: u64 = 2000;
 /// A daemon of the test's own; it ends with it.
 struct Daemon(Child, u16);
 
+impl Daemon {
+    /// Sends a signal to it and to all that it started.
+    fn signal(&self, signal: &str) {
+        let me = self.0.id().to_string();
+        let children = Command::new("pgrep").args(["-P", &me]).output().expect("pgrep runs");
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        for pid in children.split_whitespace().chain([me.as_str()]) {
+            // One may have ended by itself.
+            let _ = Command::new("kill").args([signal, pid]).output();
+        }
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        self.signal("-KILL");
         let _ = self.0.wait();
     }
 }
@@ -97,6 +110,43 @@ fn clamd_refuses_and_when_it_stops_mail_goes_on() {
     assert!(send(&dev, "clean").starts_with("250 2.0.0 "));
     drop(daemon);
     assert!(send(&dev, VIRUS).starts_with("250 2.0.0 "));
+    dev.stop();
+}
+
+/// What the MX counted of answers that did not come.
+fn unanswered(dev: &Dev, engine: &str) -> u64 {
+    let url = format!("http://127.0.0.1:{}/metrics", dev.port("metrics"));
+    let output = client::run(Command::new("curl").args(["-sS", &url]));
+    let text = client::stdout(&output);
+    let of = |line: &&str| {
+        line.starts_with("brevdue_mx_engine") && [engine, "\"none\""].iter().all(|part| line.contains(part))
+    };
+    text.lines().find(of).map_or(0, |line| line.rsplit(' ').next().expect("a value").parse().expect("a number"))
+}
+
+#[test]
+fn both_frozen_or_stopped_have_no_say_and_hold_nobody_up() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (scanner, filter) = (clamd(folder.path()), rspamd(folder.path()));
+    let settings = format!("clamd = \"127.0.0.1:{}\"\nrspamd = \"http://127.0.0.1:{}\"", scanner.1, filter.1);
+    let dev = dev(folder.path(), &settings);
+    let bad = format!("{VIRUS}\r\n{GTUBE}");
+    assert!(send(&dev, &bad).starts_with("55"));
+    // There, and silent: the message is taken while they stand still, also one that is larger than what fits on the way to them.
+    let large = format!("{bad}\r\n{}", "x\r\n".repeat(2_000_000));
+    for daemon in [&scanner, &filter] {
+        daemon.signal("-STOP");
+    }
+    for body in [&bad, &large] {
+        assert!(send(&dev, body).starts_with("250 2.0.0 "));
+    }
+    for daemon in [&scanner, &filter] {
+        daemon.signal("-CONT");
+    }
+    assert_eq!([unanswered(&dev, "rspamd"), unanswered(&dev, "clamd")], [2, 2]);
+    until("they have their say again", || send(&dev, &bad).starts_with("55").then_some(()));
+    drop((scanner, filter));
+    assert!(send(&dev, &bad).starts_with("250 2.0.0 "));
     dev.stop();
 }
 
