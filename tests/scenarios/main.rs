@@ -13,6 +13,7 @@ mod long_commands;
 mod memory;
 mod mixed;
 mod nodes;
+mod odd_mail;
 mod outbound;
 mod pieces;
 mod policy;

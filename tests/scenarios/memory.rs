@@ -1,5 +1,7 @@
 //! What a large message and many idle sessions cost, by the kernel's own account of each process.
 
+use harness::incoming::{Incoming, admin};
+use harness::zone::Zone;
 use harness::{Dev, Imap, Smtp, client};
 use std::fs;
 use std::process::Command;
@@ -124,6 +126,31 @@ fn a_large_message_waits_and_is_drained_within_the_same_bounds() {
     assert!(stored.len() == 2 && stored[1].1.ends_with(&message), "the large message differs");
     peaks.check("50 MB that waited");
     dev.stop();
+}
+
+#[test]
+fn a_large_message_passes_the_policy_within_the_same_bounds() {
+    let zone = Zone::start("sender.test. 60 TXT \"v=spf1 ip4:127.0.0.1 -all\"\n");
+    let system = Incoming::start(&["u1@example.test"], &zone, "");
+    system.set("example.test", "uribl_zones", "names.test");
+    system.set("example.test", "junk_score", "0");
+    let user = system.dev.user(1);
+    // One that is stored, one that is sealed for later, and one that goes on through a queue.
+    admin(&system.dev, &["alias", "add", "on@example.test", "--forward", "x@sender.test"]);
+    let to = [user.address.as_str(), "on@example.test"];
+    Smtp::connect(&system.dev).send("a@sender.test", &to, b"Subject: warm\r\n\r\nx\r\n");
+    let signature =
+        b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=sender.test; s=s; h=from; bh=AAAA; b=AAAA\r\n";
+    let message = [signature.as_slice(), &large(3)].concat();
+    let peaks = Peaks::start(&system.dev);
+    Smtp::connect(&system.dev).send("a@sender.test", &to, &message);
+    let mut imap = Imap::sign_in(&system.dev, user);
+    peaks.check("50 MB through the policy, sealed, and into a queue");
+    assert!(imap.messages("INBOX")[1].1.ends_with(&message), "the large message differs");
+    let peaks = Peaks::start(&system.dev);
+    Smtp::connect(&system.dev).send("a@sender.test", &to, &message);
+    peaks.check("50 MB through the policy, stored, and into a queue");
+    system.dev.stop();
 }
 
 #[test]
