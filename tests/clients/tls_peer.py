@@ -32,7 +32,10 @@ async def talk(reader, writer):
         elif verb == "STARTTLS":
             say("220 Go ahead")
             await writer.drain()
-            await writer.start_tls(CONTEXT)
+            try:
+                await writer.start_tls(CONTEXT)
+            except OSError:
+                return  # The client does not like the certificate.
             secure = True
         elif verb == "DATA":
             say("354 Go ahead")

@@ -6,7 +6,7 @@ use harness::exchange::Exchange;
 use harness::peer::Peer;
 use harness::postfix::{Postfix, certificate};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Submits inside TLS with these options; what was refused at once.
@@ -28,11 +28,21 @@ fn fingerprint(cert: &Path) -> String {
     stdout(&printed).trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase()
 }
 
+/// A certificate for several names, which vouches for itself.
+fn certificate_for(folder: &Path, names: &[&str]) -> (PathBuf, PathBuf) {
+    let made =
+        rcgen::generate_simple_self_signed(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    let (cert, key) = (folder.join("several.crt"), folder.join("several.key"));
+    fs::write(&cert, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    (cert, key)
+}
+
 #[test]
 fn a_message_that_requires_tls_goes_to_who_requires_it_too() {
     let folder = tempfile::tempdir().unwrap();
     Command::new("chmod").arg("755").arg(folder.path()).status().unwrap();
-    let pair = certificate(folder.path(), "mx.postfix.test");
+    let pair = certificate_for(folder.path(), &["mx.postfix.test", "mx.signed.test", "mx.unsigned.insecure"]);
     // Debian's Postfix does not know the option yet.
     let settings = Postfix::tls(&pair.0, &pair.1);
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
@@ -40,27 +50,34 @@ fn a_message_that_requires_tls_goes_to_who_requires_it_too() {
     let port = postfix.port;
     let peer = Peer::inside_tls(("127.0.0.2", port), &pair, &["PIPELINING", "REQUIRETLS", "8BITMIME"]);
     let tlsa = format!("TLSA 3 0 1 {}", fingerprint(&pair.0));
-    // Of the two hosts of both.test the preferred one does not offer it. Nothing says who mx.unknown.test is.
+    // Of the two hosts of both.test the preferred one does not offer it. The certificate says who mx.signed.test is, and DNSSEC
+    // that it is meant; nothing says who mx.unknown.test is, nor that mx.unsigned.insecure is meant.
     let records = format!(
         "peer.test. 60 MX 10 mx.peer.test.\nmx.peer.test. 60 A 127.0.0.2\n_{port}._tcp.mx.peer.test. 60 {tlsa}\n\
          postfix.test. 60 MX 10 mx.postfix.test.\nmx.postfix.test. 60 A 127.0.0.1\n_{port}._tcp.mx.postfix.test. 60 {tlsa}\n\
          both.test. 60 MX 10 mx.postfix.test.\nboth.test. 60 MX 20 mx.peer.test.\n\
+         signed.test. 60 MX 10 mx.signed.test.\nmx.signed.test. 60 A 127.0.0.2\n\
+         unsigned.insecure. 60 MX 10 mx.unsigned.insecure.\nmx.unsigned.insecure. 60 A 127.0.0.2\n\
          unknown.test. 60 MX 10 mx.unknown.test.\nmx.unknown.test. 60 A 127.0.0.2\n"
     );
-    let exchange = Exchange::start(&records, port, "");
+    let exchange = Exchange::start(&records, port, &format!("ca = \"{}\"\n", pair.0.display()));
     for (to, options) in [
         ("one@peer.test", &["-REQUIRETLS"][..]),
         ("two@both.test", &["-REQUIRETLS"]),
         ("good@postfix.test", &["-REQUIRETLS", "-RET=FULL"]),
-        ("three@unknown.test", &["-REQUIRETLS"]),
+        ("three@signed.test", &["-REQUIRETLS"]),
+        ("four@unknown.test", &["-REQUIRETLS"]),
+        ("five@unsigned.insecure", &["-REQUIRETLS"]),
     ] {
         assert_eq!(submit(&exchange, to, &[options, &[to]].concat()), "[]", "{to}");
     }
-    // Two notices, which themselves came home inside TLS, and a message to a mailbox here.
+    // Three notices, which themselves came home inside TLS, and a message to a mailbox here.
     assert_eq!(submit(&exchange, "home", &["-REQUIRETLS", "u1@example.test"]), "[]");
-    let messages = exchange.inbox(3);
-    assert_eq!(messages.len(), 3);
-    for (to, status) in [("good@postfix.test", "5.7.30"), ("three@unknown.test", "5.7.10")] {
+    let messages = exchange.inbox(4);
+    assert_eq!(messages.len(), 4);
+    for (to, status) in
+        [("good@postfix.test", "5.7.30"), ("four@unknown.test", "5.7.10"), ("five@unsigned.insecure", "5.7.10")]
+    {
         let of = messages.iter().find(|text| text.contains(&format!("Final-Recipient: rfc822; {to}\r\n")));
         let of = of.unwrap_or_else(|| panic!("no notice of {to}"));
         assert!(of.contains(&format!("Action: failed\r\nStatus: {status}\r\n")), "{of}");
@@ -72,10 +89,10 @@ fn a_message_that_requires_tls_goes_to_who_requires_it_too() {
     assert!(home.contains("A secret") && home.contains(" with ESMTPS "), "{home}");
     let said = peer.said();
     let mails: Vec<&String> = said.iter().filter(|line| line.starts_with("MAIL")).collect();
-    assert_eq!(mails, ["MAIL FROM:<u1@example.test> REQUIRETLS"; 2]);
-    assert!(
-        said.contains(&"RCPT TO:<one@peer.test>".to_owned()) && said.contains(&"RCPT TO:<two@both.test>".to_owned())
-    );
+    assert_eq!(mails, ["MAIL FROM:<u1@example.test> REQUIRETLS"; 3]);
+    for to in ["one@peer.test", "two@both.test", "three@signed.test"] {
+        assert!(said.contains(&format!("RCPT TO:<{to}>")), "{said:?}");
+    }
     assert_eq!(postfix.messages().len(), 0);
     exchange.dev.stop();
 }

@@ -214,8 +214,13 @@ impl Sender {
     ) -> Result<Connection, Fault> {
         let demand = match &target.judged.demand {
             _ if require_tls && target.is_home => &Demand::Encrypted,
-            // RFC 8689 §4.2.1: whoever is not verified by DANE or MTA-STS must not have the message.
-            demand if require_tls && !demand.is_verified() => return Err(Fault::NoTls),
+            demand if require_tls && !demand.is_verified() => {
+                // RFC 8689 §4.2.1: whom nobody vouches for must not have the message.
+                if !target.judged.is_named {
+                    return Err(Fault::NoTls);
+                }
+                &Demand::Authority
+            }
             demand => demand,
         };
         let mut opening = Opening {

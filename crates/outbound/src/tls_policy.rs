@@ -44,6 +44,9 @@ impl DomainPolicy {
 pub struct Judged {
     /// The demand.
     pub demand: Demand,
+    /// Somebody vouches that it is a host of the domain's, DNSSEC or MTA-STS: an authority's word on its name is then enough
+    /// for a message that requires TLS (RFC 8689 §4.2.1).
+    pub is_named: bool,
     grounds: Grounds,
 }
 
@@ -56,7 +59,7 @@ enum Grounds {
 impl Judged {
     /// Without a policy.
     pub fn plain(demand: Demand) -> Self {
-        Self { demand, grounds: Grounds::Nothing }
+        Self { demand, is_named: false, grounds: Grounds::Nothing }
     }
 }
 
@@ -103,9 +106,10 @@ impl TlsPolicies {
         {
             return Ok(judged);
         }
-        let Some(sts) = &policy.sts.policy else { return Ok(Judged::plain(Demand::Opportunistic)) };
+        let without = || Judged { is_named: policy.exchangers_secure, ..Judged::plain(Demand::Opportunistic) };
+        let Some(sts) = &policy.sts.policy else { return Ok(without()) };
         let demand = match sts.mode {
-            Mode::None => return Ok(Judged::plain(Demand::Opportunistic)),
+            Mode::None => return Ok(without()),
             Mode::Enforce => Demand::Authority,
             Mode::Testing => Demand::Noted(Note::default()),
         };
@@ -116,7 +120,8 @@ impl TlsPolicies {
                 return Err(Outcome::deferred(Status::new(4, 7, 5), &text, host.as_str()));
             }
         }
-        Ok(Judged { demand, grounds: Grounds::Sts })
+        let is_named = policy.exchangers_secure || sts.names(host.as_str());
+        Ok(Judged { demand, is_named, grounds: Grounds::Sts })
     }
 
     /// RFC 7672 §2.2; `None` without records. A look-up that fails is no leave to go on without them (§2.1.2).
@@ -135,11 +140,11 @@ impl TlsPolicies {
         let usable = |record: &Tlsa| Association::new(record.usage, record.selector, record.matching, &record.data);
         let associations: Vec<_> = records.iter().filter_map(usable).collect();
         if associations.is_empty() {
-            return Ok(Some(Judged { demand: Demand::Encrypted, grounds: Grounds::Tlsa(told) }));
+            return Ok(Some(Judged { demand: Demand::Encrypted, is_named: true, grounds: Grounds::Tlsa(told) }));
         }
         let names = [host, domain].into_iter().filter_map(|name| ServerName::try_from(name.to_string()).ok()).collect();
         let demand = Demand::Dane(Arc::new(Dane { associations, names }));
-        Ok(Some(Judged { demand, grounds: Grounds::Tlsa(told) }))
+        Ok(Some(Judged { demand, is_named: true, grounds: Grounds::Tlsa(told) }))
     }
 
     /// How a connection to one of the hosts went, if it got as far as TLS.
