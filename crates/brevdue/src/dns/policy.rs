@@ -38,7 +38,11 @@ pub(super) async fn check(
     let config = &config.outbound;
     let ca = Some(config.ca.as_path()).filter(|file| !file.as_os_str().is_empty());
     let guard = Guard { allow_private: config.allow_private, ..Guard::default() };
-    let https = Https::new(resolver.clone(), &Tls::load(ca)?, guard)?;
+    let https = match Tls::load(ca) {
+        Ok(tls) => Https::new(resolver.clone(), &tls, guard)?,
+        // The records can be told of all the same.
+        Err(error) => return Ok(Served { url, state: State::Unknown, found: None, note: Some(error.to_string()) }),
+    };
     let name: Name = domain.parse()?;
     let wanted = Policy::parse(wanted.as_bytes())?;
     Ok(match fetch(&https, &name, config.https_port).await {
