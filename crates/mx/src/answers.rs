@@ -26,8 +26,6 @@ pub const UNAVAILABLE: Reply = Reply::new(451, 3, 0, "Temporarily unavailable, t
 pub const LOOP: Reply = Reply::new(554, 4, 6, "Too many Received fields: the message loops");
 /// Randomness, a key, or our own order of steps.
 pub const INTERNAL: Reply = Reply::new(451, 3, 0, "Internal error, try again later");
-/// The text took too long.
-pub const TOO_SLOW: Reply = Reply::new(421, 4, 2, "The message takes too long, closing");
 
 /// For an address that cannot be a mailbox of ours.
 pub const fn for_address(error: AddressError) -> Reply {

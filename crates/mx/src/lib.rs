@@ -18,7 +18,6 @@ mod recipient;
 mod success;
 mod trace;
 mod transaction;
-mod transport;
 mod verdict;
 
 pub use engines::Engines;
@@ -40,7 +39,6 @@ use model::limits::{MESSAGE_BYTES_MAX, RECIPIENTS_MAX};
 use node_client::queue::Enqueuer;
 use nodes::Nodes;
 use std::sync::Arc;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,7 +49,7 @@ pub struct Mx {
     session: smtp::Config,
     directory: DirectoryClient,
     nodes: Nodes,
-    tls: TlsAcceptor,
+    tls: Arc<ServerConfig>,
     patience: Patience,
     trusts_loopback: bool,
     policy_on_loopback: bool,
@@ -97,7 +95,7 @@ impl Mx {
             session: parts.session,
             directory: parts.directory,
             nodes,
-            tls: TlsAcceptor::from(parts.public),
+            tls: parts.public,
             patience: parts.patience,
             trusts_loopback: parts.trusts_loopback,
             policy_on_loopback: parts.policy_on_loopback,

@@ -11,12 +11,6 @@ pub const HANDSHAKE_SECONDS_MAX: u64 = 30;
 /// Seconds that a client may take to read its replies.
 pub const WRITE_SECONDS_MAX: u64 = 120;
 
-/// Milliseconds that a closed connection is still read from, and what comes is thrown away: closing with octets unread
-/// makes TCP reset the connection, and the client may never see the last reply.
-pub const LINGER_MS_MAX: u64 = 2_000;
-/// Octets that are thrown away so.
-pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
-
 /// Seconds for a node to say what it will do with mail for a recipient, which includes asking front-ends for the key; the
 /// client waits five minutes (RFC 5321 §4.5.3.2.3).
 pub const ADMISSION_SECONDS_MAX: u64 = 20;
@@ -44,10 +38,6 @@ pub const FRAME_TEXT_BYTES: usize = vault::sealing::SEGMENT_BYTES;
 pub const FRAMES_QUEUED_MAX: usize = 4;
 /// Octets of the fields that are put in front of a message, which with them must not be over what a node takes.
 pub const TRACE_BYTES_MAX: u64 = message::limits::PREFIX_BYTES_MAX as u64;
-/// Octets read from a client at once.
-pub const READ_BYTES: usize = 16 * 1024;
-/// Octets of replies that are gathered before they are written, for a client that pipelines without end.
-pub const OUTPUT_BYTES_MAX: usize = 8 * 1024;
 /// Endpoints of nodes that connections are kept to.
 pub const NODE_ENDPOINTS_MAX: usize = 1_024;
 /// Seconds for the health check.

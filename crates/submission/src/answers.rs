@@ -26,8 +26,6 @@ pub const SENT_ENOUGH: Reply =
 pub const UNAVAILABLE: Reply = Reply::new(451, 3, 0, "Temporarily unavailable, try again later");
 /// Randomness, or our own order of steps.
 pub const INTERNAL: Reply = Reply::new(451, 3, 0, "Internal error, try again later");
-/// The text took too long.
-pub const TOO_SLOW: Reply = Reply::new(421, 4, 2, "The message takes too long, closing");
 /// RFC 4616 §2: nobody acts for somebody else here.
 pub const OTHER_IDENTITY: Reply = Reply::new(535, 7, 8, "Nobody may act for somebody else");
 /// RFC 4954 §4.

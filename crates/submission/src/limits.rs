@@ -2,10 +2,6 @@
 
 use std::time::Duration;
 
-/// Octets that are taken from the socket at once.
-pub const READ_BYTES: usize = 32 * 1024;
-/// Octets of replies that gather before they are written although more commands wait.
-pub const OUTPUT_BYTES_HIGH: usize = 16 * 1024;
 /// Octets of a message's header: it is held whole, because fields of it are taken out and others put in. What a person sends
 /// has a few kilobytes.
 pub const HEADER_BYTES_MAX: usize = 256 * 1024;

@@ -1,6 +1,6 @@
 //! The role as a process: listeners, TLS, limits, one task for each connection, and the drain at the end.
 
-use crate::conversation::Conversation;
+use crate::conversation;
 use crate::health;
 use daemon::config::{Config, PlaintextSignIn};
 use daemon::doors::{Crowd, Doors, Listen};
@@ -138,7 +138,7 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
     }
     let serving = doors.serve(&shared.shutdown, {
         let shared = Arc::clone(&shared);
-        move |stream, address| Box::pin(Conversation::new(Arc::clone(&shared), stream, address).run())
+        move |stream, address| Box::pin(conversation::serve(Arc::clone(&shared), stream, address))
     });
     shutdown.drain(config.limits.drain(), serving).await?;
     Ok(())

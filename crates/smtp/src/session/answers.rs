@@ -23,6 +23,8 @@ pub const WRONG_PASSWORD: Reply = Reply::new(535, 7, 8, "Wrong name or password"
 pub const EARLY_TALKER: Reply = Reply::new(521, 5, 1, "Wait for the greeting");
 /// For [`super::Session::close`] when too long nothing came (RFC 5321 §4.5.3.2.7).
 pub const TIMED_OUT: Reply = Reply::new(421, 4, 2, "Timed out, closing");
+/// For [`super::Session::close`] when a message takes too long, however steadily it trickles.
+pub const TOO_SLOW: Reply = Reply::new(421, 4, 2, "The message takes too long, closing");
 /// For [`super::Session::close`] when this process stops.
 pub const SHUTTING_DOWN: Reply = Reply::new(421, 3, 2, "Shutting down, try again");
 /// For [`super::Session::close`] at the door.
