@@ -15,6 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dns", &["model", "daemon"]),
     ("authentication", &["model", "vault", "dns"]),
     ("mailbox", &["model", "message", "vault", "libsqlite3-sys"]),
+    // For tests alone: nothing but dev-dependencies leads to it.
+    ("faulty-disk", &["mailbox", "libsqlite3-sys"]),
     ("directory", &["model", "vault", "wire", "daemon", "libsqlite3-sys"]),
     ("node", &["model", "vault", "message", "mailbox", "wire", "daemon", "directory"]),
     ("node-client", &["model", "vault", "wire", "daemon", "directory"]),

@@ -17,7 +17,7 @@ const TRUNCATE_WAIT_MS: u64 = 50;
 impl Writer {
     /// Octets of the write-ahead log on disk, moved or not: the engine writes over what was moved and does not cut it.
     pub fn log_bytes(&self) -> u64 {
-        std::fs::metadata(with_suffix(&self.path, "-wal")).map_or(0, |meta| meta.len())
+        self.disk.length(&with_suffix(&self.path, "-wal")).ok().flatten().unwrap_or_default()
     }
 
     /// Whether a checkpoint is worth it now: by what is in the log and not in the file. A microsecond.
@@ -48,6 +48,14 @@ impl Writer {
             return Ok(CheckpointReport { busy: true, ..passive });
         }
         Ok(CheckpointReport { truncated: true, ..passive })
+    }
+
+    /// Moves what it can of the log, and cuts nothing: the beginning of a snapshot, which then finds most in the file.
+    ///
+    /// # Errors
+    /// As [`Writer::checkpoint`].
+    pub fn checkpoint_passive(&mut self) -> Result<CheckpointReport, Error> {
+        self.run_checkpoint("PASSIVE")
     }
 
     fn run_checkpoint(&self, mode: &str) -> Result<CheckpointReport, Error> {

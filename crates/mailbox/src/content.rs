@@ -98,6 +98,10 @@ pub(crate) fn compress(plain: &[u8]) -> Result<Vec<u8>, Error> {
 }
 
 /// The octets of a stored chunk, exactly `size` of them.
+pub(crate) fn plain_chunk(stored: &[u8], size: usize) -> Result<Vec<u8>, Error> {
+    decompress(stored, size)
+}
+
 fn decompress(stored: &[u8], size: usize) -> Result<Vec<u8>, Error> {
     if size > CHUNK_BYTES || stored.len() > size {
         return Err(Error::damaged("a chunk's size is impossible"));

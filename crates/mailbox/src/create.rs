@@ -1,12 +1,12 @@
 //! Makes a mailbox file: whole and under its name, or not at all.
 
+use crate::disk::{Disk, folder_of};
 use crate::engine::{self, Access, Options};
 use crate::error::Error;
 use crate::schema::{MAILBOX, Schema};
 use jiff::Timestamp;
 use model::{FolderName, MailboxId, SpecialUse};
 use rusqlite::{Connection, params};
-use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use vault::MailboxKey;
 
@@ -50,29 +50,37 @@ pub(crate) fn create_file(
     options: &Options,
     fill: impl FnOnce(&Connection) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    if path.try_exists().map_err(|error| Error::io("looking for the file", error))? {
+    let disk = options.disk;
+    if disk.length(path).map_err(|error| Error::io("looking for the file", error))?.is_some() {
         return Err(Error::Exists);
     }
     let temporary = with_suffix(path, ".new");
     // What a crash left; nobody else uses the name, because one process owns the volume.
     for suffix in ["", "-wal", "-shm", "-journal"] {
-        remove_if_there(&with_suffix(&temporary, suffix))?;
+        remove_if_there(disk, &with_suffix(&temporary, suffix))?;
     }
-    empty_file(&temporary)?;
+    disk.create(&temporary).map_err(|error| Error::io("making the file", error))?;
     let mut connection = engine::open(&temporary, raw_key, options, Access::Create)?;
     schema.migrate(&mut connection)?;
     fill(&connection)?;
     engine::require_wal(&connection)?;
     // Closing the only connection moves the log into the file and removes it.
-    connection.close().map_err(|(_, error)| Error::from(error))?;
-    sync(&temporary)?;
-    // A log that outlived an earlier file of the name would be taken for this one's.
-    for suffix in ["-wal", "-shm", "-journal"] {
-        remove_if_there(&with_suffix(path, suffix))?;
+    engine::close(connection)?;
+    disk.sync(&temporary).map_err(|error| Error::io("syncing the file", error))?;
+    // A log that outlived an earlier file of the name would be taken for this one's. That it is gone must be on stable storage
+    // before the new file has the name: a folder's changes may reach the disk in any order.
+    let mut left_over = false;
+    for suffix in ["-wal", "-shm", "-journal", "-mark"] {
+        left_over |= remove_if_there(disk, &with_suffix(path, suffix))?;
     }
-    std::fs::rename(&temporary, path).map_err(|error| Error::io("naming the new file", error))?;
+    if left_over {
+        sync_parent(disk, path)?;
+    }
+    // The file is whole and on stable storage under its other name: whatever this one means after a power cut is that file
+    // or none.
+    disk.rename(&temporary, path).map_err(|error| Error::io("naming the new file", error))?;
     // The name itself is durable only once the folder is synced.
-    sync_parent(path)
+    sync_parent(disk, path)
 }
 
 fn first_rows(connection: &Connection, id: &MailboxId, now: Timestamp) -> Result<(), Error> {
@@ -95,33 +103,16 @@ fn first_rows(connection: &Connection, id: &MailboxId, now: Timestamp) -> Result
     Ok(())
 }
 
-/// Mode 0600 from the start: the engine keeps the mode of a file that is there.
-fn empty_file(path: &Path) -> Result<(), Error> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| Error::io("making the file", error))
-}
-
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
-pub(crate) fn remove_if_there(path: &Path) -> Result<(), Error> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("removing a file", error)),
-        _ => Ok(()),
-    }
+pub(crate) fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<bool, Error> {
+    disk.remove(path).map_err(|error| Error::io("removing a file", error))
 }
 
-fn sync(path: &Path) -> Result<(), Error> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|error| Error::io("syncing the file", error))
-}
-
-pub(crate) fn sync_parent(path: &Path) -> Result<(), Error> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent).and_then(|folder| folder.sync_all()).map_err(|error| Error::io("syncing the folder", error))
+pub(crate) fn sync_parent(disk: &dyn Disk, path: &Path) -> Result<(), Error> {
+    disk.sync_folder(folder_of(path)).map_err(|error| Error::io("syncing the folder", error))
 }

@@ -1,5 +1,7 @@
 //! Opens connections: the key first, then the pragmas that every connection gets, then the checks. Knows no table.
 
+use crate::create::with_suffix;
+use crate::disk::{Disk, SYSTEM_DISK, folder_of};
 use crate::error::Error;
 use crate::quota::Quota;
 use jiff::Timestamp;
@@ -42,12 +44,14 @@ pub struct Options {
     pub clock: Clock,
     /// What the mailbox may hold.
     pub quota: Quota,
+    /// The disk.
+    pub disk: &'static dyn Disk,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let cipher = if cfg!(feature = "multiple-ciphers") { Cipher::ChaCha20 } else { Cipher::SqlCipher4 };
-        Self { cipher, cache_kib: 2048, clock: Timestamp::now, quota: Quota::default() }
+        Self { cipher, cache_kib: 2048, clock: Timestamp::now, quota: Quota::default(), disk: &SYSTEM_DISK }
     }
 }
 
@@ -60,34 +64,83 @@ pub(crate) enum Access {
     Write,
     /// Read. The file is opened for writing all the same: a reader of a WAL file writes its index.
     Read,
+    /// Read pages of a file whose tables cannot be read.
+    Pages,
+    /// Look at a copy that nobody writes to: nothing of it is changed, and nothing is put beside it.
+    Copy,
 }
 
 /// Opens the file and proves that the key is right. `raw_key`: 64 hex digits.
+///
+/// Closing a connection moves nothing into the file and removes no log, unless [`close`] does it: a connection that is dropped
+/// because something failed leaves the files as they are, for the next open to find out what they hold.
 pub(crate) fn open(path: &Path, raw_key: &str, options: &Options, access: Access) -> Result<Connection, Error> {
+    open_file(path, raw_key, options, access).map_err(|error| error.on(options.disk, path))
+}
+
+fn open_file(path: &Path, raw_key: &str, options: &Options, access: Access) -> Result<Connection, Error> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(Error::EngineTooOld(rusqlite::version().to_owned()));
     }
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.len() == 0 && access != Access::Create => return Err(Error::damaged("the file is empty")),
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::Missing),
-        Err(error) => return Err(Error::io("looking for the mailbox file", error)),
+    match options.disk.length(path).map_err(|error| Error::io("looking for the mailbox file", error))? {
+        Some(0) if access != Access::Create => return Err(Error::damaged("the file is empty")),
+        Some(_) => {}
+        None => return Err(Error::Missing),
     }
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    if access == Access::Write {
+        settle(path, options.disk)?;
+    }
+    let connection = connect(path, options.disk)?;
     set_key(&connection, raw_key, options.cipher)?;
     if access == Access::Create {
         connection.execute_batch(&format!(
             "PRAGMA page_size={PAGE_BYTES}; PRAGMA encoding='UTF-8'; PRAGMA auto_vacuum=INCREMENTAL;"
         ))?;
     }
-    prove_key(&connection)?;
+    if access == Access::Pages {
+        // Tables that cannot be read are taken for none.
+        connection.execute_batch("PRAGMA writable_schema=ON; PRAGMA query_only=ON;")?;
+    }
+    prove_key(&connection, access)?;
     set_pragmas(&connection, options, access)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
     // Else the planner looks at bound values because of the partial indexes, and prepares a statement anew whenever one of
     // them changes: with every UID. Queries for which such an index is meant spell its condition out.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
+}
+
+fn connect(path: &Path, disk: &dyn Disk) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match disk.vfs() {
+        None => Connection::open_with_flags(path, flags)?,
+        // SQLite3MultipleCiphers makes a layer of this name that encrypts on its way to the one behind the hyphen.
+        Some(vfs) if cfg!(feature = "multiple-ciphers") => {
+            Connection::open_with_flags_and_vfs(path, flags, format!("multipleciphers-{vfs}").as_str())?
+        }
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,
+    };
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
+/// What a process that was killed, or a sync that failed, left in the log may be readable and not on stable storage, and so may
+/// the names of both files. It is about to be taken for committed, shown, and written upon: first it is made durable, what is
+/// read and what is stored one. After a close in order there is no log, and syncing a folder that is clean costs next to
+/// nothing.
+fn settle(path: &Path, disk: &dyn Disk) -> Result<(), Error> {
+    let log = with_suffix(path, "-wal");
+    if disk.length(&log).map_err(|error| Error::io("looking for the log", error))?.is_some_and(|length| length > 0) {
+        disk.renew(&log).map_err(|error| Error::io("renewing the log", error))?;
+    }
+    disk.sync_folder(folder_of(path)).map_err(|error| Error::io("syncing the folder", error))
+}
+
+/// Closes a connection in order. The last one of a file moves the log into it, syncs it, and removes the log; the engine does
+/// so only if it can lock out everybody else, and leaves the log where it cannot.
+pub(crate) fn close(connection: Connection) -> Result<(), Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    connection.close().map_err(|(_, error)| Error::from(error))
 }
 
 /// The raw form of the key bypasses the engine's key derivation, which would cost 25 ms and add nothing to 256 random bits.
@@ -109,8 +162,9 @@ fn set_key(connection: &Connection, raw_key: &str, cipher: Cipher) -> Result<(),
 }
 
 /// The first read decrypts page 1.
-fn prove_key(connection: &Connection) -> Result<(), Error> {
-    let read = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+fn prove_key(connection: &Connection, access: Access) -> Result<(), Error> {
+    let sql = if access == Access::Pages { "PRAGMA schema_version" } else { "SELECT count(*) FROM sqlite_schema" };
+    let read = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     match read {
         Ok(_) => Ok(()),
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => Err(Error::WrongKey),
@@ -131,6 +185,7 @@ fn set_pragmas(connection: &Connection, options: &Options, access: Access) -> Re
     match access {
         Access::Create => {}
         Access::Write => require_wal(connection)?,
+        Access::Copy | Access::Pages => connection.execute_batch("PRAGMA query_only=ON;")?,
         Access::Read => {
             require_wal(connection)?;
             connection.execute_batch("PRAGMA query_only=ON;")?;

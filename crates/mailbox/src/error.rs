@@ -1,6 +1,13 @@
 //! What can go wrong with a mailbox file, in the file's own terms; the node translates it to the wire once.
 
-use rusqlite::ffi::ErrorCode;
+use crate::disk::{Disk, folder_of};
+use rusqlite::ffi::{ErrorCode, SQLITE_CANTOPEN, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
+use std::path::Path;
+
+/// Failures that no room looks like.
+const NO_ROOM: [i32; 3] = [SQLITE_CANTOPEN, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE];
+/// Octets below which a file system counts as full: a step of the index of a log, and some of what a file system keeps.
+const ROOM_BYTES_MIN: u64 = 64 * 1024;
 
 /// Each variant is one line that says what happened and, for an operator, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +50,19 @@ pub enum Error {
     /// No room on the volume; nothing of the operation was kept.
     #[error("the volume is full: free space on it and try again")]
     DiskFull,
+    /// The disk failed under the engine: a read, a write or a sync. What the file holds is learned by opening it anew.
+    #[error(
+        "the disk failed under SQLite ({text}): the file is opened anew; look at the volume's disk and its system log"
+    )]
+    Device {
+        /// SQLite's extended result code.
+        code: i32,
+        /// What it says.
+        text: String,
+    },
+    /// Something in this process asked for a long read to end.
+    #[error("a long read was ended, because the log behind it grew too long: try again")]
+    Interrupted,
     /// Another connection holds the write lock.
     #[error("the mailbox file is locked by another writer: only its node may open it")]
     Busy,
@@ -131,7 +151,63 @@ pub enum Error {
 impl Error {
     /// Names a file-system error.
     pub(crate) fn io(doing: &'static str, source: std::io::Error) -> Self {
-        if source.kind() == std::io::ErrorKind::StorageFull { Self::DiskFull } else { Self::Io { doing, source } }
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        if matches!(source.kind(), StorageFull | QuotaExceeded) { Self::DiskFull } else { Self::Io { doing, source } }
+    }
+
+    /// Calls a failure by its name where the engine does not: it takes no room for the index of its log, no room for the log's
+    /// name, and a disk quota for failures of the device. A sync is never one of them, whatever made it fail.
+    pub(crate) fn on(self, disk: &dyn Disk, path: &Path) -> Self {
+        let may_be_full = matches!(&self, Self::Device { code, .. } if NO_ROOM.contains(code));
+        if may_be_full && disk.room(folder_of(path)).is_ok_and(|room| room < ROOM_BYTES_MIN) {
+            return Self::DiskFull;
+        }
+        self
+    }
+
+    /// Whether the connection that it came from is as good as before: what failed was undone and left the files alone. After
+    /// anything else it is closed without another word to the files, and they are opened anew.
+    pub fn is_harmless(&self) -> bool {
+        match self {
+            Self::DiskFull
+            | Self::Interrupted
+            | Self::Busy
+            | Self::NoSuchFolder
+            | Self::NoSuchMessage
+            | Self::FolderExists
+            | Self::HasChildren
+            | Self::OverQuota
+            | Self::NoSuchSpecialUse
+            | Self::CannotInbox
+            | Self::BelowItself
+            | Self::SpecialUseTaken
+            | Self::LimitReached(_)
+            | Self::TooBig
+            | Self::UploadIncomplete
+            | Self::GivenUp
+            | Self::Undone
+            | Self::Gone
+            | Self::BadSearch(_)
+            | Self::NoSuchDelivery
+            | Self::NoRecipients
+            | Self::NoSuchEntry
+            | Self::NoSuchLease
+            | Self::NotLeased
+            | Self::StillWaiting
+            | Self::Exists
+            | Self::NoCipher(_)
+            | Self::EngineTooOld(_)
+            | Self::Vault(_) => true,
+            Self::WrongKey
+            | Self::Missing
+            | Self::Damaged(_)
+            | Self::NewerSchema { .. }
+            | Self::SchemaDiffers(_)
+            | Self::WrongMailbox(_)
+            | Self::Device { .. }
+            | Self::Io { .. }
+            | Self::Sql(_) => false,
+        }
     }
 
     /// Stored bytes that this crate wrote and cannot read back.
@@ -139,9 +215,14 @@ impl Error {
         Self::Damaged(what.into())
     }
 
+    /// Whether the file is not what was written: something in it was damaged, or is another's.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::SchemaDiffers(_) | Self::WrongMailbox(_))
+    }
+
     /// Whether the same call may succeed later without anyone mending anything but space or load.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::DiskFull | Self::Busy)
+        matches!(self, Self::DiskFull | Self::Busy | Self::Interrupted)
     }
 }
 
@@ -160,6 +241,11 @@ impl From<rusqlite::Error> for Error {
             ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => Self::Damaged(error.to_string()),
             ErrorCode::DiskFull => Self::DiskFull,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
+            ErrorCode::OperationInterrupted => Self::Interrupted,
+            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => {
+                let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
+                Self::Device { code: extended, text: error.to_string() }
+            }
             _ => Self::Sql(error),
         }
     }

@@ -102,7 +102,7 @@ impl Reader {
         })
     }
 
-    fn grams(&self, connection: &Connection, email: i64) -> Result<Grams, Error> {
+    pub(crate) fn grams(&self, connection: &Connection, email: i64) -> Result<Grams, Error> {
         match self.all_grams(connection, email) {
             Err(Error::Damaged(_) | Error::Gone) => Ok(Grams::look_into()),
             other => other,
@@ -143,6 +143,7 @@ impl Tx<'_> {
     /// # Errors
     /// Of the engine.
     pub fn index(&mut self, batch: &IndexBatch) -> Result<(), Error> {
+        self.derived = true;
         let Some((last, _)) = batch.emails.last() else { return Ok(()) };
         if indexed_to(self.connection)? != batch.after {
             return Ok(());

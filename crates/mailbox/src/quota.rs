@@ -3,9 +3,11 @@
 
 use crate::error::Error;
 use crate::reader::Reader;
-use crate::writer::Tx;
+use crate::types::FolderId;
+use crate::writer::{Batch, Tx, Writer};
+use model::UidSet;
 use model::limits::FOLDERS_MAX;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 /// What a mailbox may hold; 0 is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,6 +56,43 @@ impl Reader {
     /// [`Error::Damaged`].
     pub fn usage(&self) -> Result<Usage, Error> {
         usage(&self.connection)
+    }
+
+    /// What a copy of these messages would add; those that are not there add nothing. `folders` is 0.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn usage_of(&self, folder: FolderId, uids: &UidSet) -> Result<Usage, Error> {
+        let sums = "SELECT coalesce(sum(size), 0), count(*) FROM message WHERE folder = ?1 AND uid BETWEEN ?2 AND ?3";
+        let mut statement = self.connection.prepare_cached(sums)?;
+        let mut all = Usage::default();
+        for &(first, last) in uids.runs() {
+            let (bytes, messages): (i64, i64) =
+                statement.query_row(params![folder.0, first, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            all.bytes += bytes.unsigned_abs();
+            all.messages += messages.unsigned_abs();
+        }
+        Ok(all)
+    }
+}
+
+impl Writer {
+    /// From the next batch on the mailbox may hold this.
+    pub fn set_quota(&mut self, quota: Quota) {
+        self.quota = quota;
+    }
+}
+
+impl Batch<'_> {
+    /// What the mailbox will hold when the batch commits, counted in its transaction; `None` when it changes nothing of that.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn usage(&mut self) -> Result<Option<Usage>, Error> {
+        if !self.changes_usage() {
+            return Ok(None);
+        }
+        self.run(|tx| usage(tx.connection)).map(Some)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A reading connection, beside the writer and beside other readers; sees what was committed when an operation begins.
 
 use crate::content::ChunkCache;
+use crate::disk::Disk;
 use crate::engine::{self, Access, Options};
 use crate::error::Error;
 use crate::schema::MAILBOX;
@@ -9,13 +10,15 @@ use crate::{select, tokens, writer};
 use model::{DeliveryId, FolderName, MailboxId, ModSeq, Token, UidSet};
 use rusqlite::Connection;
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use vault::MailboxKey;
 
 /// A reading connection.
 pub struct Reader {
     pub(crate) connection: Connection,
     pub(crate) chunk: RefCell<ChunkCache>,
+    path: PathBuf,
+    disk: &'static dyn Disk,
 }
 
 impl Reader {
@@ -27,7 +30,7 @@ impl Reader {
         let connection = engine::open(path, &key.raw_key(), options, Access::Read)?;
         MAILBOX.check(&connection)?;
         writer::check_id(&connection, id)?;
-        Ok(Self { connection, chunk: RefCell::default() })
+        Ok(Self { connection, chunk: RefCell::default(), path: path.to_owned(), disk: options.disk })
     }
 
     /// Opens the file of a writer that is open: what it has checked is not checked again.
@@ -36,7 +39,12 @@ impl Reader {
     /// As [`crate::Writer::open`].
     pub fn beside(writer: &writer::Writer, key: &MailboxKey, options: &Options) -> Result<Self, Error> {
         let connection = engine::open(&writer.path, &key.raw_key(), options, Access::Read)?;
-        Ok(Self { connection, chunk: RefCell::default() })
+        Ok(Self { connection, chunk: RefCell::default(), path: writer.path.clone(), disk: options.disk })
+    }
+
+    /// What a check reads any file of this crate with.
+    pub(crate) fn of(connection: Connection, path: &Path, disk: &'static dyn Disk) -> Self {
+        Self { connection, chunk: RefCell::default(), path: path.to_owned(), disk }
     }
 
     /// Every folder and every subscribed name.
@@ -111,12 +119,22 @@ impl Reader {
         tokens::token(&self.connection, id)
     }
 
-    /// Looks at every page and every rule of the file: `brevdue mailbox check`. Slow, and reads all of it.
+    /// How many commits have changed what the owner has: two equal answers are of the same mail.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn changes(&self) -> Result<u64, Error> {
+        let mut statement = self.connection.prepare_cached("SELECT changes FROM mailbox")?;
+        Ok(statement.query_row([], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    }
+
+    /// Looks at every page and every rule of the file at once; [`crate::Checker`] does it step by step, beside others. What this
+    /// connection has in its cache is not read from the file again.
     ///
     /// # Errors
     /// [`Error::Damaged`] with the first finding.
     pub fn check(&self) -> Result<(), Error> {
-        crate::check::check(&self.connection)
+        crate::check::check(self, &self.path, self.disk)
     }
 
     /// Several statements see one state of the file.

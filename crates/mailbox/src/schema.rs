@@ -22,7 +22,11 @@ static MAILBOX_OBJECTS: OnceLock<Objects> = OnceLock::new();
 /// The mailbox file; its mark is `Brvm`.
 pub(crate) static MAILBOX: Schema = Schema {
     application_id: 0x4272_766d,
-    files: &[include_str!("../schema/0001.sql"), include_str!("../schema/0002.sql")],
+    files: &[
+        include_str!("../schema/0001.sql"),
+        include_str!("../schema/0002.sql"),
+        include_str!("../schema/0003.sql"),
+    ],
     expected: &MAILBOX_OBJECTS,
 };
 
@@ -30,7 +34,11 @@ static WAITING_OBJECTS: OnceLock<Objects> = OnceLock::new();
 /// The waiting-mail file; its mark is `Brvw`.
 pub(crate) static WAITING: Schema = Schema {
     application_id: 0x4272_7677,
-    files: &[include_str!("../schema/waiting-0001.sql"), include_str!("../schema/waiting-0002.sql")],
+    files: &[
+        include_str!("../schema/waiting-0001.sql"),
+        include_str!("../schema/waiting-0002.sql"),
+        include_str!("../schema/waiting-0003.sql"),
+    ],
     expected: &WAITING_OBJECTS,
 };
 
@@ -38,8 +46,16 @@ static QUEUE_OBJECTS: OnceLock<Objects> = OnceLock::new();
 /// The queue file; its mark is `Brvq`.
 pub(crate) static QUEUE: Schema = Schema {
     application_id: 0x4272_7671,
-    files: &[include_str!("../schema/queue-0001.sql")],
+    files: &[include_str!("../schema/queue-0001.sql"), include_str!("../schema/queue-0002.sql")],
     expected: &QUEUE_OBJECTS,
+};
+
+static LEDGER_OBJECTS: OnceLock<Objects> = OnceLock::new();
+/// The ledger of snapshots; its mark is `Brvl`.
+pub(crate) static LEDGER: Schema = Schema {
+    application_id: 0x4272_766c,
+    files: &[include_str!("../schema/ledger-0001.sql")],
+    expected: &LEDGER_OBJECTS,
 };
 
 impl Schema {
@@ -69,6 +85,16 @@ impl Schema {
         }
         let differences = differences(&objects(connection)?, self.expected()?);
         if differences.is_empty() { Ok(()) } else { Err(Error::SchemaDiffers(differences.join("; "))) }
+    }
+
+    /// The number of a file that may be of an earlier schema: its mark and number are looked at, and its objects when it is up to
+    /// date. What is older is brought up to date before it is used.
+    pub(crate) fn check_any(&self, connection: &Connection) -> Result<u32, Error> {
+        let found = self.number(connection)?;
+        if found == self.known() {
+            self.check(connection)?;
+        }
+        if found == 0 { Err(Error::SchemaDiffers("the file has no tables".to_owned())) } else { Ok(found) }
     }
 
     /// The file's schema number, 0 for a file that was just made; refuses other kinds of file and later versions.
@@ -169,8 +195,8 @@ mod tests {
     fn other_files_and_later_versions_are_refused() {
         let connection = fresh();
         connection.execute_batch("PRAGMA user_version=7").unwrap();
-        assert!(matches!(MAILBOX.check(&connection), Err(Error::NewerSchema { found: 7, known: 2 })));
-        connection.execute_batch("PRAGMA user_version=2; PRAGMA application_id=5").unwrap();
+        assert!(matches!(MAILBOX.check(&connection), Err(Error::NewerSchema { found: 7, known: 3 })));
+        connection.execute_batch("PRAGMA user_version=3; PRAGMA application_id=5").unwrap();
         assert!(matches!(MAILBOX.check(&connection), Err(Error::WrongMailbox(_))));
     }
 }

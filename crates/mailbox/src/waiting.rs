@@ -5,8 +5,11 @@
 //! is dropped on open: nobody was told that it was kept.
 
 use crate::create::{create_file, remove_if_there, sync_parent, with_suffix};
+use crate::disk::Disk;
 use crate::engine::{self, Access, Options};
 use crate::error::Error;
+use crate::mark::Mark;
+use crate::quota::Usage;
 use crate::schema::WAITING;
 use jiff::Timestamp;
 use model::limits::MESSAGE_BYTES_MAX;
@@ -31,6 +34,8 @@ const LOG_BYTES_DUE: u64 = 4 * 1024 * 1024;
 pub struct WaitingFile {
     connection: Connection,
     path: PathBuf,
+    disk: &'static dyn Disk,
+    mark: Mark,
     under_way: HashMap<DeliveryId, UnderWay>,
 }
 
@@ -85,13 +90,25 @@ pub struct WaitingMessage {
     pub(crate) row: i64,
 }
 
+impl WaitingMessage {
+    /// Octets that it is counted as, of those in [`WaitingFile::usage`].
+    pub fn octets(&self) -> u64 {
+        self.size.saturating_add(self.prefix.len() as u64)
+    }
+}
+
 impl WaitingFile {
     /// Opens the file, or makes it; drops deliveries that were not completed.
     ///
     /// # Errors
     /// As [`crate::Writer::open`], but that a missing file is made.
-    pub fn open_or_create(path: &Path, key: &FileKey, mailbox: &MailboxId) -> Result<Self, Error> {
-        let options = Options { cache_kib: CACHE_KIB, ..Options::default() };
+    pub fn open_or_create(
+        path: &Path,
+        key: &FileKey,
+        mailbox: &MailboxId,
+        disk: &'static dyn Disk,
+    ) -> Result<Self, Error> {
+        let options = Options { cache_kib: CACHE_KIB, disk, ..Options::default() };
         match Self::open_file(path, key, mailbox, &options) {
             Err(Error::Missing) => {}
             opened => return opened,
@@ -107,12 +124,11 @@ impl WaitingFile {
         let mut connection = engine::open(path, &key.raw_key(), options, Access::Write)?;
         WAITING.migrate(&mut connection)?;
         WAITING.check(&connection)?;
-        let found: Vec<u8> = connection.query_row("SELECT mailbox FROM waiting", [], |row| row.get(0))?;
-        if found != mailbox.as_bytes() {
-            return Err(Error::WrongMailbox(format!("waiting mail of another mailbox, expected {mailbox}")));
-        }
+        check_id(&connection, mailbox)?;
+        let mark = Mark::of(options.disk, path);
+        mark.require(connection.query_row("SELECT changes FROM waiting", [], |row| row.get(0))?)?;
         connection.execute("DELETE FROM delivery WHERE wrap IS NULL", [])?;
-        Ok(Self { connection, path: path.to_owned(), under_way: HashMap::new() })
+        Ok(Self { connection, path: path.to_owned(), disk: options.disk, mark, under_way: HashMap::new() })
     }
 
     /// Begins a delivery. One under way with the same id is dropped: its sender began again.
@@ -151,7 +167,7 @@ impl WaitingFile {
                 self.connection.execute_batch("PRAGMA synchronous=NORMAL")?;
                 let written = write(&mut self.connection, delivery, coming, None);
                 self.connection.execute_batch("PRAGMA synchronous=FULL")?;
-                written?;
+                written.map(drop)?;
             }
         }
         Ok(())
@@ -164,13 +180,36 @@ impl WaitingFile {
     /// [`Error::NoSuchDelivery`] when it was not begun, [`Error::DiskFull`]; then it is not kept.
     pub fn complete(&mut self, delivery: &DeliveryId, closing: Closing<'_>) -> Result<(), Error> {
         let coming = self.under_way.get_mut(delivery).ok_or(Error::NoSuchDelivery)?;
-        write(&mut self.connection, delivery, coming, Some(closing))?;
-        self.under_way.remove(delivery);
-        // The message is kept; a checkpoint that fails now fails again at the next one, by name.
-        let log = std::fs::metadata(with_suffix(&self.path, "-wal")).map_or(0, |meta| meta.len());
-        if log >= LOG_BYTES_DUE {
-            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Some(changes) = write(&mut self.connection, delivery, coming, Some(closing))? {
+            self.mark.put(changes);
         }
+        self.under_way.remove(delivery);
+        Ok(())
+    }
+
+    /// Moves the log into the file once it is long; between two operations. The engine syncs the log before it writes to the
+    /// file, and the file before it cuts the log.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::Device`]; what was completed is kept all the same.
+    pub fn upkeep(&mut self) -> Result<(), Error> {
+        let log = self
+            .disk
+            .length(&with_suffix(&self.path, "-wal"))
+            .map_err(|error| Error::io("measuring the log", error))?;
+        if log.unwrap_or_default() >= LOG_BYTES_DUE {
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Closes the file in order: its log goes into it.
+    ///
+    /// # Errors
+    /// Of the engine; then the log stays, and is read at the next open.
+    pub fn close(self) -> Result<(), Error> {
+        engine::close(self.connection)?;
+        self.mark.closed(&self.path);
         Ok(())
     }
 
@@ -293,6 +332,17 @@ impl WaitingFile {
         self.total("SELECT coalesce(sum(size), 0) FROM delivery WHERE wrap IS NOT NULL")
     }
 
+    /// Octets that wait, with what stands in front of messages, and messages: no less than they will be in the mailbox.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn usage(&self) -> Result<Usage, Error> {
+        let bytes = self.total(
+            "SELECT coalesce(sum(size + coalesce(length(prefix), 0)), 0) FROM delivery WHERE wrap IS NOT NULL",
+        )?;
+        Ok(Usage { bytes, messages: self.count()?, folders: 0 })
+    }
+
     /// Whether nothing waits and nothing is under way.
     ///
     /// # Errors
@@ -310,11 +360,14 @@ impl WaitingFile {
         if !self.is_empty()? {
             return Err(Error::StillWaiting);
         }
-        self.connection.close().map_err(|(_, error)| Error::from(error))?;
-        for suffix in ["", "-wal", "-shm"] {
-            remove_if_there(&with_suffix(&self.path, suffix))?;
+        // All of the log is in the file, and that on stable storage, before the log's name goes: a power cut may bring back
+        // either name without the other, and the file must be empty without its log.
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        engine::close(self.connection)?;
+        for suffix in ["-mark", "", "-wal", "-shm"] {
+            remove_if_there(self.disk, &with_suffix(&self.path, suffix))?;
         }
-        sync_parent(&self.path)
+        sync_parent(self.disk, &self.path)
     }
 
     fn total(&self, sql: &str) -> Result<u64, Error> {
@@ -323,13 +376,23 @@ impl WaitingFile {
     }
 }
 
-/// Writes what is held of a delivery, and with its closing completes it, in one commit; on an error nothing is written.
+/// Refuses a file of another mailbox's mail.
+pub(crate) fn check_id(connection: &Connection, mailbox: &MailboxId) -> Result<(), Error> {
+    let found: Vec<u8> = connection.query_row("SELECT mailbox FROM waiting", [], |row| row.get(0))?;
+    if found == mailbox.as_bytes() {
+        return Ok(());
+    }
+    Err(Error::WrongMailbox(format!("waiting mail of another mailbox, expected {mailbox}")))
+}
+
+/// Writes what is held of a delivery, and with its closing completes it, in one commit; on an error nothing is written. How
+/// many were completed in this file so far, when this one was.
 fn write(
     connection: &mut Connection,
     delivery: &DeliveryId,
     coming: &mut UnderWay,
     closing: Option<Closing<'_>>,
-) -> Result<(), Error> {
+) -> Result<Option<i64>, Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let row = match coming.row {
         Some(row) => row,
@@ -352,10 +415,17 @@ fn write(
             closing.map(|closing| closing.prefix).filter(|prefix| !prefix.is_empty()),
             closing.is_some_and(|closing| closing.junk)
         ])?;
+    let changes = match closing {
+        Some(_) => {
+            let count = "UPDATE waiting SET changes = changes + 1 RETURNING changes";
+            Some(transaction.prepare_cached(count)?.query_row([], |row| row.get(0))?)
+        }
+        None => None,
+    };
     transaction.commit()?;
     (coming.row, coming.chunks) = (Some(row), chunks);
     coming.held.clear();
-    Ok(())
+    Ok(changes)
 }
 
 fn insert(transaction: &Transaction<'_>, delivery: &DeliveryId, received_at: Timestamp) -> Result<i64, Error> {

@@ -3,9 +3,12 @@
 //! Invariants: one `Writer` per file in one process; counters that live here (MODSEQ, content ids) only grow, also over a
 //! rollback, and start above everything that the file holds.
 
+use crate::disk::Disk;
 use crate::engine::{self, Access, Clock, Options};
 use crate::error::Error;
 use crate::keywords::KeywordMap;
+use crate::log;
+use crate::mark::Mark;
 use crate::quota::Quota;
 use crate::schema::MAILBOX;
 use crate::types::Change;
@@ -18,9 +21,13 @@ use vault::MailboxKey;
 pub struct Writer {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
+    pub(crate) disk: &'static dyn Disk,
     counters: Counters,
     clock: Clock,
-    quota: Quota,
+    pub(crate) quota: Quota,
+    /// The disk failed under an operation.
+    failed: bool,
+    mark: Mark,
 }
 
 /// What the writer remembers between operations.
@@ -31,6 +38,8 @@ pub(crate) struct Counters {
     content: i64,
     /// `None`: read it when it is asked for.
     pub(crate) keywords: Option<KeywordMap>,
+    /// Commits that changed what the owner has.
+    changes: i64,
     /// Deliveries and tokens noted since old ones were dropped.
     pub(crate) noted: u32,
 }
@@ -42,13 +51,35 @@ impl Writer {
     /// [`Error::Missing`], [`Error::WrongKey`], [`Error::WrongMailbox`], [`Error::NewerSchema`], [`Error::SchemaDiffers`],
     /// [`Error::Damaged`], [`Error::NoCipher`].
     pub fn open(path: &Path, key: &MailboxKey, id: &MailboxId, options: &Options) -> Result<Self, Error> {
+        if let Some(bad) = log::damage(options.disk, path).map_err(|error| Error::io("reading the log", error))? {
+            return Err(Error::damaged(format!("frame {} of its log, at offset {}", bad.frame, bad.offset)));
+        }
         let mut connection = engine::open(path, &key.raw_key(), options, Access::Write)?;
         MAILBOX.migrate(&mut connection)?;
         MAILBOX.check(&connection)?;
         check_id(&connection, id)?;
+        let (counters, mark) = (Counters::read(&connection)?, Mark::of(options.disk, path));
+        // Before anything is written: behind what the engine takes for the log's end may be what the owner was told is kept.
+        mark.require(counters.changes)?;
         crate::staging::give_up_all(&connection)?;
-        let counters = Counters::read(&connection)?;
-        Ok(Self { connection, path: path.to_owned(), counters, clock: options.clock, quota: options.quota })
+        let (disk, clock, quota) = (options.disk, options.clock, options.quota);
+        Ok(Self { connection, path: path.to_owned(), disk, counters, clock, quota, failed: false, mark })
+    }
+
+    /// Closes the file in order: when no reader is left its log goes into it and is removed. A writer that is dropped instead,
+    /// because something failed, leaves the files as they are.
+    ///
+    /// # Errors
+    /// Of the engine; then the log stays, and is read at the next open.
+    pub fn close(self) -> Result<(), Error> {
+        engine::close(self.connection)?;
+        self.mark.closed(&self.path);
+        Ok(())
+    }
+
+    /// Whether the disk failed under an operation: what was committed stands, and the file is to be opened anew.
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// Begins a batch; nobody else may write until it ends. Dropping it undoes it.
@@ -57,7 +88,7 @@ impl Writer {
     /// [`Error::Busy`] when another connection writes.
     pub fn batch(&mut self) -> Result<Batch<'_>, Error> {
         run(&self.connection, "BEGIN IMMEDIATE")?;
-        Ok(Batch { writer: self, changes: Vec::new(), done: false })
+        Ok(Batch { writer: self, changes: Vec::new(), device: None, dirty: false, done: false })
     }
 }
 
@@ -68,6 +99,7 @@ impl Counters {
         Ok(Self {
             modseq: connection.query_row(modseq, [], |row| row.get(0))?,
             content: connection.query_row("SELECT coalesce(max(id), 0) FROM content", [], |row| row.get(0))?,
+            changes: connection.query_row("SELECT changes FROM mailbox", [], |row| row.get(0))?,
             keywords: None,
             noted: 0,
         })
@@ -99,6 +131,10 @@ impl Counters {
 pub struct Batch<'w> {
     writer: &'w mut Writer,
     changes: Vec<Change>,
+    /// What the disk failed an operation with.
+    device: Option<(i32, String)>,
+    /// Something was written that a backup would have to have.
+    dirty: bool,
     done: bool,
 }
 
@@ -110,18 +146,26 @@ impl Batch<'_> {
     pub fn run<T>(&mut self, operation: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let connection = &self.writer.connection;
         if connection.is_autocommit() {
-            return Err(Error::Undone);
+            return Err(self.undone());
         }
         run(connection, "SAVEPOINT operation")?;
-        let before = self.changes.len();
+        let (before, rows) = (self.changes.len(), connection.total_changes());
         let counters = &mut self.writer.counters;
         let (clock, quota) = (self.writer.clock, self.writer.quota);
-        let mut tx = Tx { connection, counters, changes: &mut self.changes, clock, quota };
-        let result = operation(&mut tx).and_then(|value| {
+        let mut tx = Tx { connection, counters, changes: &mut self.changes, clock, quota, derived: false };
+        let result = operation(&mut tx);
+        let derived = tx.derived;
+        let result = result.and_then(|value| {
             run(connection, "RELEASE operation")?;
             Ok(value)
         });
-        if result.is_err() {
+        self.dirty |= result.is_ok() && !derived && connection.total_changes() != rows;
+        let result = result.map_err(|error| error.on(self.writer.disk, &self.writer.path));
+        if let Err(error) = &result {
+            if let Error::Device { code, text } = error {
+                self.writer.failed = true;
+                self.device = Some((*code, text.clone()));
+            }
             self.changes.truncate(before);
             self.writer.counters.keywords = None;
             if !connection.is_autocommit() {
@@ -137,20 +181,46 @@ impl Batch<'_> {
         self.changes.len()
     }
 
+    /// Whether messages came or went so far.
+    pub(crate) fn changes_usage(&self) -> bool {
+        self.changes.iter().any(|change| match change {
+            Change::Appended { .. } | Change::Vanished { .. } | Change::FolderDeleted { .. } => true,
+            Change::Flags { .. } | Change::FolderCreated { .. } | Change::FolderRenamed { .. } => false,
+        })
+    }
+
     /// Makes the batch durable and answers its changes in order.
     ///
     /// With `synchronous=FULL` the commit record and everything before it in the log are synced before COMMIT returns, so
-    /// that a power cut right after the answer loses nothing.
+    /// that a power cut right after the answer loses nothing. What this writer found in the log it has made durable when it
+    /// opened the file, so that nothing before the record is in doubt.
     ///
     /// # Errors
-    /// [`Error::DiskFull`] and the like: nothing of the batch was kept.
+    /// [`Error::DiskFull`] and the like: nothing of the batch was kept. [`Error::Device`]: nobody knows; it is not tried
+    /// again on this connection, which is dropped, and the next open tells.
     pub fn commit(mut self) -> Result<Vec<Change>, Error> {
         if self.writer.connection.is_autocommit() {
-            return Err(Error::Undone);
+            return Err(self.undone());
         }
-        run(&self.writer.connection, "COMMIT")?;
+        if self.dirty {
+            // With what it counts, so that a copy of the file says exactly which state it is of.
+            run(&self.writer.connection, "UPDATE mailbox SET changes = changes + 1")?;
+        }
+        run(&self.writer.connection, "COMMIT").map_err(|error| error.on(self.writer.disk, &self.writer.path))?;
         self.done = true;
+        if self.dirty {
+            self.writer.counters.changes += 1;
+            self.writer.mark.put(self.writer.counters.changes);
+        }
         Ok(std::mem::take(&mut self.changes))
+    }
+
+    /// Why the engine undid the batch.
+    fn undone(&self) -> Error {
+        match &self.device {
+            Some((code, text)) => Error::Device { code: *code, text: text.clone() },
+            None => Error::Undone,
+        }
     }
 }
 
@@ -174,6 +244,8 @@ pub struct Tx<'t> {
     pub(crate) changes: &'t mut Vec<Change>,
     pub(crate) clock: Clock,
     pub(crate) quota: Quota,
+    /// What it writes is made from what the file has: a backup loses nothing without it.
+    pub(crate) derived: bool,
 }
 
 /// Refuses a file that holds another mailbox.

@@ -39,8 +39,8 @@ fn each_failure_has_its_own_name() {
     let writer = place.writer();
     drop(writer);
     raw(&place, "PRAGMA user_version=9");
-    assert!(matches!(failure(&place, &place.key, &place.id), Error::NewerSchema { found: 9, known: 2 }));
-    raw(&place, "PRAGMA user_version=2; DROP INDEX message_email");
+    assert!(matches!(failure(&place, &place.key, &place.id), Error::NewerSchema { found: 9, known: 3 }));
+    raw(&place, "PRAGMA user_version=3; DROP INDEX message_email");
     let Error::SchemaDiffers(text) = failure(&place, &place.key, &place.id) else { panic!("not named") };
     assert_eq!(text, "index message_email is missing");
 }
@@ -62,7 +62,7 @@ fn a_damaged_page_is_found_and_named() {
     let place = Place::new();
     let mut writer = place.writer();
     let folder = place.fill(&mut writer, 200);
-    drop(writer);
+    writer.close().unwrap();
     let size = std::fs::metadata(place.path()).unwrap().len();
     let file = std::fs::OpenOptions::new().read(true).write(true).open(place.path()).unwrap();
     let mut named = 0;

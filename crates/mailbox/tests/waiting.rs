@@ -4,8 +4,8 @@
 mod common;
 
 use common::{attachment, clock, noise};
-use mailbox::Error;
 use mailbox::waiting::{Begun, Closing, WaitingFile};
+use mailbox::{Error, SYSTEM_DISK};
 use model::{DeliveryId, MailboxId};
 use std::path::PathBuf;
 use vault::{FileKey, NodeKey};
@@ -28,7 +28,7 @@ impl Place {
         self.node.file_key(&self.mailbox).unwrap()
     }
     fn open(&self) -> WaitingFile {
-        WaitingFile::open_or_create(&self.path(), &self.key(), &self.mailbox).unwrap()
+        WaitingFile::open_or_create(&self.path(), &self.key(), &self.mailbox, &SYSTEM_DISK).unwrap()
     }
 }
 
@@ -114,7 +114,7 @@ fn a_completed_message_outlives_a_power_cut() {
     for name in ["waiting.db", "waiting.db-wal"] {
         std::fs::copy(place.folder.path().join(name), after.folder.path().join(name)).unwrap();
     }
-    let file = WaitingFile::open_or_create(&after.path(), &place.key(), &place.mailbox).unwrap();
+    let file = WaitingFile::open_or_create(&after.path(), &place.key(), &place.mailbox, &SYSTEM_DISK).unwrap();
     assert_eq!(file.count().unwrap(), 1);
     assert!(read(&file, 5) == body);
 }
@@ -127,10 +127,10 @@ fn it_is_not_deleted_with_mail_in_it_and_opens_for_its_mailbox_only() {
     assert!(matches!(file.delete_file(), Err(Error::StillWaiting)));
     assert_eq!(place.open().count().unwrap(), 1);
     let other = MailboxId::from_bytes([4; 12]);
-    let error = WaitingFile::open_or_create(&place.path(), &place.key(), &other).err().unwrap();
+    let error = WaitingFile::open_or_create(&place.path(), &place.key(), &other, &SYSTEM_DISK).err().unwrap();
     assert!(matches!(error, Error::WrongMailbox(_)));
     let key = place.node.file_key(&other).unwrap();
-    let error = WaitingFile::open_or_create(&place.path(), &key, &place.mailbox).err().unwrap();
+    let error = WaitingFile::open_or_create(&place.path(), &key, &place.mailbox, &SYSTEM_DISK).err().unwrap();
     assert!(matches!(error, Error::WrongKey));
 }
 

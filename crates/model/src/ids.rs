@@ -75,6 +75,10 @@ random_id!(
     QueueId, 12, "queue id"
 );
 random_id!(
+    /// One snapshot of a file, as its backup is named.
+    SnapshotId, 12, "snapshot id"
+);
+random_id!(
     /// One credential of an alias.
     CredentialId, 8, "credential id"
 );

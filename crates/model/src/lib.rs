@@ -12,7 +12,9 @@ pub mod uid;
 pub use address::{Address, AddressError, Domain};
 pub use flags::{Flag, Flags, Keyword};
 pub use folder::{FolderName, FolderNameError, SpecialUse};
-pub use ids::{AccountId, CredentialId, DeliveryId, EnqueueId, IdError, MailboxId, NodeId, QueueId, Token, WebhookId};
+pub use ids::{
+    AccountId, CredentialId, DeliveryId, EnqueueId, IdError, MailboxId, NodeId, QueueId, SnapshotId, Token, WebhookId,
+};
 pub use octets::{Octets, OctetsError};
 pub use role::Role;
 pub use uid::{ModSeq, Uid, UidSet, UidValidity};

@@ -145,7 +145,13 @@ impl From<mailbox::Error> for Fault {
             Error::NewerSchema { .. } => FailureCode::NewerSchema,
             // A batch is undone by the engine when the disk was full for one of its operations.
             Error::DiskFull | Error::Undone => FailureCode::DiskFull,
-            Error::Busy | Error::UploadIncomplete | Error::Gone | Error::GivenUp => FailureCode::Unavailable,
+            Error::Busy
+            | Error::Interrupted
+            | Error::UploadIncomplete
+            | Error::Gone
+            | Error::GivenUp
+            | Error::Device { .. }
+            | Error::Io { .. } => FailureCode::Unavailable,
             Error::NoSuchFolder => FailureCode::NoSuchFolder,
             Error::NoSuchMessage => FailureCode::NoSuchMessage,
             Error::FolderExists => FailureCode::FolderExists,
@@ -166,7 +172,6 @@ impl From<mailbox::Error> for Fault {
             | Error::NotLeased
             | Error::StillWaiting
             | Error::Vault(_)
-            | Error::Io { .. }
             | Error::Sql(_) => FailureCode::Internal,
         };
         Self::new(code, error.to_string())

@@ -395,6 +395,11 @@ impl Resident {
         }
     }
 
+    /// Tells the operator of what happened to the files outside of a request.
+    fn report(&self, error: &mailbox::Error) {
+        tracing::error!(mailbox = %self.id, "{error}");
+    }
+
     /// Closes the files without a word more to them: what they hold is learned by opening them anew.
     fn give_up(&self) {
         if self.files.borrow_mut().take().is_some()
@@ -405,12 +410,21 @@ impl Resident {
     }
 }
 
+impl Files {
+    /// The readers first, so that the writer's is the last connection.
+    fn close(self) -> Result<(), mailbox::Error> {
+        let Self { reader, spares, writer, .. } = self;
+        drop((reader, spares));
+        writer.map_or(Ok(()), Writer::close)
+    }
+}
+
 fn open_on_disk(primary: &Primary, key: &MailboxKey, id: &MailboxId, birth: bool) -> Result<Files, Fault> {
     let path = match primary.volumes.find(Kind::Mailbox, id)? {
         Some(path) => path,
         None if birth => {
             let path = primary.volumes.place(Kind::Mailbox, id)?;
-            mailbox::create(&path, key, id, primary.now())?;
+            mailbox::create_with(&path, key, id, primary.now(), &primary.settings.options)?;
             tracing::info!(mailbox = %id, "mailbox file made");
             path
         }

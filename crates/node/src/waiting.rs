@@ -111,7 +111,14 @@ impl WaitingBox {
             };
             let result = run(&mut file);
             // After an error of the disk or the engine the file is opened anew: what it holds is not known otherwise.
-            let keep = result.as_ref().err().is_none_or(is_harmless);
+            let mut keep = result.as_ref().err().is_none_or(mailbox::Error::is_harmless);
+            if result.is_ok()
+                && let Err(error) = file.upkeep()
+            {
+                // What was done stands, with its log.
+                tracing::error!(mailbox = %id, "a waiting-mail file's log could not be moved into it: {error}");
+                keep = error.is_harmless();
+            }
             Ok::<_, Fault>((keep.then_some(file), Some(result)))
         });
         let (file, result) = done.await??;
@@ -192,7 +199,8 @@ impl WaitingBox {
             return;
         }
         let Some(file) = place.take() else { return };
-        let rested = self.boxes.primary.writers.run(move || if file.is_empty()? { file.delete_file() } else { Ok(()) });
+        let rested =
+            self.boxes.primary.writers.run(move || if file.is_empty()? { file.delete_file() } else { file.close() });
         if let Err(fault) = rested.await.map_err(Fault::from).and_then(|rested| Ok(rested?)) {
             fault.report(&self.id);
         }
@@ -206,11 +214,5 @@ fn open_on_disk(primary: &Primary, id: &MailboxId, absent: Absent) -> Result<Opt
         (None, Absent::LetBe) => return Ok(None),
     };
     let key = primary.node_key.file_key(id)?;
-    Ok(Some(WaitingFile::open_or_create(&path, &key, id)?))
-}
-
-/// Whether the connection is as good as before.
-fn is_harmless(error: &mailbox::Error) -> bool {
-    use mailbox::Error;
-    error.is_temporary() || matches!(error, Error::NoSuchDelivery | Error::TooBig | Error::LimitReached(_))
+    Ok(Some(WaitingFile::open_or_create(&path, &key, id, primary.settings.options.disk)?))
 }

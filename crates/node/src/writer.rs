@@ -111,12 +111,17 @@ pub fn commit(mut writer: Writer, group: Group) -> Committed {
     let mut marks = Vec::with_capacity(queued.len());
     let result = run_and_commit(&mut writer, &mut queued, &watched, &mut marks);
     let (mut changes, recent, outcome, writer) = match result {
-        Ok((changes, recent)) => (changes.into_iter(), recent, Ok(()), Some(writer)),
-        // The transaction was rolled back and the file is as it was: the connection can be kept.
-        Err(error @ (mailbox::Error::DiskFull | mailbox::Error::Busy | mailbox::Error::Undone)) => {
-            (Vec::new().into_iter(), Vec::new(), Err(error.into()), Some(writer))
+        // What is committed stands; after an operation that the disk failed, the connection is given up all the same.
+        Ok((changes, recent)) => {
+            let kept = (!writer.has_failed()).then_some(writer);
+            (changes.into_iter(), recent, Ok(()), kept)
         }
-        Err(error) => (Vec::new().into_iter(), Vec::new(), Err(error.into()), None),
+        Err(error) => {
+            // The transaction was rolled back and the file is as it was, or nobody knows: never is a sync that failed tried
+            // again on this connection, because the system reports it once and forgets what it could not write.
+            let kept = error.is_harmless().then_some(writer);
+            (Vec::new().into_iter(), Vec::new(), Err(error.into()), kept)
+        }
     };
     let mut told = 0;
     let parts = queued.into_iter().enumerate().map(|(at, Queued { origin, work, .. })| {

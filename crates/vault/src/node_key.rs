@@ -20,6 +20,7 @@ const BLOB_SALT_BYTES: usize = 32;
 
 const WAITING_LABEL: &[u8] = b"brevdue node key 1: waiting mail";
 const QUEUE_LABEL: &[u8] = b"brevdue node key 1: queue";
+const LEDGER_LABEL: &[u8] = b"brevdue node key 1: ledger of snapshots";
 const BLOB_LABEL: &[u8] = b"brevdue node key 1: blob";
 
 /// The key of one node.
@@ -109,6 +110,14 @@ impl NodeKey {
     pub fn queue_key(&self, queue: &QueueId) -> Result<FileKey, VaultError> {
         let extracted = Extracted::new(&[], self.0.expose());
         extracted.key(&[QUEUE_LABEL, queue.as_bytes()]).map(FileKey::from)
+    }
+
+    /// The key of a volume's ledger of snapshots.
+    ///
+    /// # Errors
+    /// [`VaultError::Encryption`], which does not happen.
+    pub fn ledger_key(&self) -> Result<FileKey, VaultError> {
+        Extracted::new(&[], self.0.expose()).key(&[LEDGER_LABEL]).map(FileKey::from)
     }
 
     /// Encrypts a small blob, bound to `context` (what it is and whose), which [`NodeKey::open`] must be given again.

@@ -10,6 +10,8 @@ use rusqlite::Connection;
 /// Operations that are on stable storage once they are committed.
 pub struct QueueBatch<'q> {
     open: Open<'q>,
+    /// Rows that the connection had changed before it.
+    rows: u64,
     lease: i64,
     now: i64,
 }
@@ -31,7 +33,8 @@ impl<'q> QueueBatch<'q> {
             file.behind = false;
         }
         let lease = file.lease;
-        Ok(Self { open: Open::begin(file)?, lease, now })
+        let rows = file.connection.total_changes();
+        Ok(Self { open: Open::begin(file)?, rows, lease, now })
     }
 
     /// Runs one operation in a savepoint: an error undoes it alone.
@@ -58,7 +61,14 @@ impl<'q> QueueBatch<'q> {
         upkeep::forget(self.open.connection()?, self.now)?;
         // Lease numbers are not taken back when an operation is: they only grow.
         self.open.file.lease = self.lease;
-        self.open.commit()
+        if self.open.connection()?.total_changes() == self.rows {
+            return self.open.commit();
+        }
+        let count = "UPDATE queue SET changes = changes + 1 RETURNING changes";
+        let changes = self.open.connection()?.prepare_cached(count)?.query_row([], |row| row.get(0))?;
+        self.open.commit()?;
+        self.open.file.mark.put(changes);
+        Ok(())
     }
 }
 

@@ -3,8 +3,10 @@
 use super::types::{Limits, Totals};
 use super::{AHEAD_MS_MAX, QueueBatch, WriteBehind};
 use crate::create::create_file;
+use crate::disk::{Disk, SYSTEM_DISK};
 use crate::engine::{self, Access, Clock, Options};
 use crate::error::Error;
+use crate::mark::Mark;
 use crate::schema::QUEUE;
 use jiff::Timestamp;
 use model::QueueId;
@@ -22,6 +24,8 @@ pub struct QueueOptions {
     pub limits: Limits,
     /// The time.
     pub clock: Clock,
+    /// The disk.
+    pub disk: &'static dyn Disk,
 }
 
 /// The one writing connection.
@@ -36,6 +40,7 @@ pub struct QueueFile {
     pub(super) behind: bool,
     /// The latest time seen.
     pub(super) latest_ms: i64,
+    pub(super) mark: Mark,
 }
 
 impl QueueFile {
@@ -44,7 +49,7 @@ impl QueueFile {
     /// # Errors
     /// As [`crate::Writer::open`], but that a missing file is made.
     pub fn open_or_create(path: &Path, key: &FileKey, id: &QueueId, options: QueueOptions) -> Result<Self, Error> {
-        let engine_options = Options { cache_kib: CACHE_KIB, ..Options::default() };
+        let engine_options = Options { cache_kib: CACHE_KIB, disk: options.disk, ..Options::default() };
         match Self::open(path, key, id, options, &engine_options) {
             Err(Error::Missing) => {}
             opened => return opened,
@@ -67,13 +72,26 @@ impl QueueFile {
         QUEUE.migrate(&mut connection)?;
         QUEUE.check(&connection)?;
         check_id(&connection, id)?;
+        let mark = Mark::of(options.disk, path);
+        mark.require(connection.query_row("SELECT changes FROM queue", [], |row| row.get(0))?)?;
         connection.execute("DELETE FROM entry WHERE arrived_ms IS NULL", [])?;
         let latest_ms = (options.clock)().as_millisecond();
         let lease = connection.query_row("SELECT lease FROM queue", [], |row| row.get(0))?;
         let totals = totals(&connection)?;
-        let mut file = Self { connection, path: path.to_owned(), options, totals, lease, behind: false, latest_ms };
+        let mut file =
+            Self { connection, path: path.to_owned(), options, totals, lease, behind: false, latest_ms, mark };
         file.mend_times(latest_ms)?;
         Ok(file)
+    }
+
+    /// Closes the file in order: its log goes into it.
+    ///
+    /// # Errors
+    /// Of the engine; then the log stays, and is read at the next open.
+    pub fn close(self) -> Result<(), Error> {
+        engine::close(self.connection)?;
+        self.mark.closed(&self.path);
+        Ok(())
     }
 
     /// What the file holds.
@@ -140,14 +158,14 @@ fn totals(connection: &Connection) -> Result<Totals, Error> {
 }
 
 /// Refuses a file that holds another queue.
-pub(super) fn check_id(connection: &Connection, id: &QueueId) -> Result<(), Error> {
+pub(crate) fn check_id(connection: &Connection, id: &QueueId) -> Result<(), Error> {
     let found: Vec<u8> = connection.query_row("SELECT id FROM queue", [], |row| row.get(0))?;
     if found == id.as_bytes() { Ok(()) } else { Err(Error::WrongMailbox(format!("another queue, expected {id}"))) }
 }
 
 impl QueueOptions {
-    /// Options with the system's clock.
+    /// Options with the system's clock and disk.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, clock: Timestamp::now }
+        Self { limits, clock: Timestamp::now, disk: &SYSTEM_DISK }
     }
 }

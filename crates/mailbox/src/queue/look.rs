@@ -1,6 +1,6 @@
 //! Reads beside the writer: bodies for workers, lists for operators.
 
-use super::file::check_id;
+use super::file::{QueueOptions, check_id};
 use super::row::{self, ENTRY_COLUMNS, Entry, STATE_COLUMNS, STATE_COLUMNS_COUNT};
 use super::types::{Destination, Listed, ListedRecipient};
 use super::{ENVELOPE_BYTES_MAX, enqueue};
@@ -26,8 +26,9 @@ impl QueueReader {
     ///
     /// # Errors
     /// As [`crate::Reader::open`].
-    pub fn open(path: &Path, key: &FileKey, id: &QueueId, clock: Clock) -> Result<Self, Error> {
-        let options = Options { cache_kib: CACHE_KIB, ..Options::default() };
+    pub fn open(path: &Path, key: &FileKey, id: &QueueId, options: QueueOptions) -> Result<Self, Error> {
+        let (clock, disk) = (options.clock, options.disk);
+        let options = Options { cache_kib: CACHE_KIB, disk, ..Options::default() };
         let connection = engine::open(path, &key.raw_key(), &options, Access::Read)?;
         QUEUE.check(&connection)?;
         check_id(&connection, id)?;

@@ -18,6 +18,8 @@ mod settle;
 mod types;
 mod upkeep;
 
+pub(crate) use file::check_id;
+
 pub use batch::{QueueBatch, QueueTx, WriteBehind};
 pub use enqueue::{Incoming, Message, Taken};
 pub use file::{QueueFile, QueueOptions};

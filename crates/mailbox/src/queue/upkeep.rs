@@ -25,8 +25,9 @@ impl QueueFile {
     /// # Errors
     /// [`Error::DiskFull`], [`Error::Damaged`]; the log stays valid.
     pub fn upkeep(&mut self, is_idle: bool) -> Result<bool, Error> {
-        let log = std::fs::metadata(with_suffix(&self.path, "-wal")).map_or(0, |meta| meta.len());
-        if log >= if is_idle { LOG_BYTES_IDLE } else { LOG_BYTES_BUSY } {
+        let log = with_suffix(&self.path, "-wal");
+        let log = self.options.disk.length(&log).map_err(|error| Error::io("measuring the log", error))?;
+        if log.unwrap_or_default() >= if is_idle { LOG_BYTES_IDLE } else { LOG_BYTES_BUSY } {
             // TRUNCATE, so that the length says what is left to move; it waits for readers, whose reads are one chunk long.
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         }

@@ -52,7 +52,7 @@ fn a_power_cut_anywhere_keeps_what_was_acknowledged_and_nothing_half() {
         let mut after = place.open_at(&path);
         assert_eq!(after.totals().entries, kept, "cut at {cut}");
         let leased = lease(&mut after, 10);
-        let reader = QueueReader::open(&path, &place.key(), &ID, clock).unwrap();
+        let reader = QueueReader::open(&path, &place.key(), &ID, place.options()).unwrap();
         for (number, one) in leased.iter().enumerate() {
             let text: Vec<u8> = (0..number).flat_map(|chunk| vec![chunk as u8; 20_000]).collect();
             let whole = [b"Received: here\r\n", &text[..], &[b'r'; 5000]].concat();

@@ -52,16 +52,20 @@ impl Place {
         self.node.queue_key(&ID).unwrap()
     }
 
+    pub fn options(&self) -> QueueOptions {
+        QueueOptions { clock, ..QueueOptions::new(self.limits) }
+    }
+
     pub fn open(&self) -> QueueFile {
         self.open_at(&self.path())
     }
 
     pub fn open_at(&self, path: &Path) -> QueueFile {
-        QueueFile::open_or_create(path, &self.key(), &ID, QueueOptions { limits: self.limits, clock }).unwrap()
+        QueueFile::open_or_create(path, &self.key(), &ID, self.options()).unwrap()
     }
 
     pub fn reader(&self) -> QueueReader {
-        QueueReader::open(&self.path(), &self.key(), &ID, clock).unwrap()
+        QueueReader::open(&self.path(), &self.key(), &ID, self.options()).unwrap()
     }
 }
 

@@ -307,7 +307,7 @@ fn lists_go_on_where_they_ended() {
 fn other_keys_and_other_files_are_refused() {
     let place = Place::new();
     drop(place.open());
-    let options = QueueOptions { limits: place.limits, clock };
+    let options = place.options();
     let other = model::QueueId::from_bytes([8; 12]);
     let wrong = QueueFile::open_or_create(&place.path(), &place.key(), &other, options).err().unwrap();
     assert!(matches!(wrong, Error::WrongMailbox(_)), "{wrong}");

@@ -12,7 +12,7 @@ pub fn status(queue: &QueueId, error: &Error) -> Status {
         Error::TooBig => Code::OutOfRange,
         Error::NoRecipients | Error::NotLeased => Code::InvalidArgument,
         Error::NoSuchEntry | Error::NoSuchLease => Code::NotFound,
-        Error::Busy => Code::Unavailable,
+        Error::Busy | Error::Interrupted => Code::Unavailable,
         other => {
             tracing::error!(%queue, "{other}");
             return Status::unavailable("the queue file cannot be used");
@@ -22,22 +22,6 @@ pub fn status(queue: &QueueId, error: &Error) -> Status {
         tracing::warn!(%queue, "{error}");
     }
     Status::new(code, error.to_string())
-}
-
-/// Whether the connection is as good as before.
-pub fn is_harmless(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::DiskFull
-            | Error::Busy
-            | Error::Undone
-            | Error::LimitReached(_)
-            | Error::TooBig
-            | Error::NoRecipients
-            | Error::NotLeased
-            | Error::NoSuchEntry
-            | Error::NoSuchLease
-    )
 }
 
 /// The pool is full or failed.

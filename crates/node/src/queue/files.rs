@@ -121,12 +121,7 @@ impl Queues {
 impl File {
     fn start(path: PathBuf, id: QueueId, primary: &Arc<Primary>, changed: &watch::Sender<()>) -> std::io::Result<Self> {
         let (at, on) = (path.clone(), primary.clone());
-        let open = move || {
-            let limits =
-                Limits { entries_max: on.settings.queue_messages_max, octets_max: on.settings.queue_bytes_max };
-            let options = QueueOptions { limits, clock: on.settings.clock };
-            QueueFile::open_or_create(&at, &queue_key(&on, &id)?, &id, options)
-        };
+        let open = move || QueueFile::open_or_create(&at, &queue_key(&on, &id)?, &id, options(&on));
         let writer = Writer::start(format!("queue-{:02x}", id.as_bytes()[0]), Box::new(open), changed.clone())?;
         Ok(Self { id, writer, path, primary: primary.clone(), readers: Mutex::default() })
     }
@@ -195,15 +190,13 @@ impl File {
         let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reader = match kept {
             Some(reader) => reader,
-            None => QueueReader::open(
-                &self.path,
-                &queue_key(&self.primary, &self.id)?,
-                &self.id,
-                self.primary.settings.clock,
-            )?,
+            None => {
+                let key = queue_key(&self.primary, &self.id)?;
+                QueueReader::open(&self.path, &key, &self.id, options(&self.primary))?
+            }
         };
         let result = run(&reader);
-        if result.as_ref().err().is_none_or(fault::is_harmless) {
+        if result.as_ref().err().is_none_or(mailbox::Error::is_harmless) {
             let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
             if readers.len() < READERS_KEPT_MAX {
                 readers.push(reader);
@@ -211,6 +204,12 @@ impl File {
         }
         result
     }
+}
+
+fn options(primary: &Primary) -> QueueOptions {
+    let settings = &primary.settings;
+    let limits = Limits { entries_max: settings.queue_messages_max, octets_max: settings.queue_bytes_max };
+    QueueOptions { limits, clock: settings.clock, disk: settings.options.disk }
 }
 
 fn queue_key(primary: &Primary, id: &QueueId) -> Result<vault::FileKey, mailbox::Error> {

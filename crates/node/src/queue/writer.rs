@@ -6,7 +6,6 @@
 //! given back, text that nobody will add to is dropped. After an error that says nothing good of the connection it is
 //! closed, and the file opened anew by the next job. The thread ends, and the file is closed, when the [`Writer`] is.
 
-use super::fault::is_harmless;
 use super::limits::{ENQUEUES_MAX, IDLE_MS, JOBS_PER_COMMIT_MAX, QUEUED_JOBS_MAX};
 use mailbox::Error;
 use mailbox::queue::{Incoming, QueueBatch, QueueFile, QueueTx, Totals};
@@ -91,7 +90,7 @@ where
     }
 
     fn spoils(&self) -> bool {
-        matches!(&self.result, Some(Err(error)) if !is_harmless(error))
+        matches!(&self.result, Some(Err(error)) if !error.is_harmless())
     }
 }
 
@@ -306,7 +305,7 @@ impl Thread {
                         rests = !self.look_after(true);
                         continue;
                     }
-                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Disconnected) => return self.close(),
                 }
             }
             rests = false;
@@ -319,6 +318,12 @@ impl Thread {
                 Err(_) => self.file = None,
             }
             self.look_after(false);
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(Err(error)) = self.file.take().map(QueueFile::close) {
+            tracing::warn!("a queue file was not closed in order, its log is read at the next start: {error}");
         }
     }
 
@@ -338,7 +343,7 @@ impl Thread {
             self.file().and_then(|file| if durable { together(file, &mut works) } else { behind(file, &mut works) });
         let outcome = outcome.map_err(Arc::new);
         match &outcome {
-            Err(error) if !is_harmless(error) => self.file = None,
+            Err(error) if !error.is_harmless() => self.file = None,
             _ if works.iter().any(Work::spoils) => self.file = None,
             _ => {}
         }
@@ -358,7 +363,7 @@ impl Thread {
             Ok(more) => more,
             Err(error) => {
                 tracing::warn!("a queue file could not be looked after: {error}");
-                if !is_harmless(&error) {
+                if !error.is_harmless() {
                     self.file = None;
                 }
                 false
@@ -382,7 +387,7 @@ impl Work {
     fn spoils(&self) -> bool {
         match &self.0 {
             Kind::Durable(job) => job.spoils(),
-            Kind::Text(text) => matches!(&text.result, Some(Err(error)) if !is_harmless(error)),
+            Kind::Text(text) => matches!(&text.result, Some(Err(error)) if !error.is_harmless()),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A resident's upkeep: checkpoints, the collection of garbage, and closing the files.
 
 use super::Resident;
-use crate::fault::Fault;
 use crate::limits::{GARBAGE_CALLS_MAX, GARBAGE_MS_MIN};
 use mailbox::Writer;
 use std::time::{Duration, Instant};
@@ -37,11 +36,28 @@ impl Resident {
                     self.log.checkpointed(log_bytes);
                 }
                 self.garbage.set(self.garbage.get() && !(collect && matches!(left, Ok(false))));
-                match (left, moved) {
-                    (Ok(true), _) => self.awake.notify_one(),
-                    (Ok(false), Ok(())) if collect => self.collected.set(Instant::now()),
-                    (Ok(false), Ok(())) => {}
-                    (Err(error), _) | (_, Err(error)) => Fault::from(error).report(&self.id),
+                let failed = match (left, moved) {
+                    (Ok(true), Ok(())) => {
+                        self.awake.notify_one();
+                        None
+                    }
+                    (Ok(false), Ok(())) => {
+                        if collect {
+                            self.collected.set(Instant::now());
+                        }
+                        None
+                    }
+                    (Err(error), _) | (_, Err(error)) => Some(error),
+                };
+                if let Some(error) = failed {
+                    self.report(&error);
+                    if !error.is_harmless() {
+                        // A sync of the file that failed is not tried again here: the log has all of it, is read anew, and
+                        // moved from its beginning.
+                        drop(writer);
+                        self.give_up();
+                        return;
+                    }
                 }
                 if let Some(files) = self.files.borrow_mut().as_mut() {
                     files.writer = Some(writer);
@@ -68,12 +84,14 @@ impl Resident {
         }
         let files = self.files.borrow_mut().take();
         if let Some(files) = files {
-            // Closing the last connection removes the log, which is disk work.
-            let closed = self.primary.writers.run(move || drop(files));
+            // Closing the last connection in order moves the log into the file and removes it, which is disk work.
+            let closed = self.primary.writers.run(move || files.close());
             if let Some(residents) = self.residents.upgrade() {
                 residents.closed();
             }
-            let _ = closed.await;
+            if let Ok(Err(error)) = closed.await {
+                self.report(&error);
+            }
         }
     }
 }

@@ -1,0 +1,259 @@
+//! The ledger of a volume: which snapshots were taken of what, which of them wait to be uploaded, and what is due.
+//! It holds ids, counts and digests, under the node key, and no key of its own.
+//!
+//! A row is committed before anybody is told of its snapshot, and its file is there before the row is: a file without a row is
+//! what a crash left.
+
+use crate::create::create_file;
+use crate::engine::{self, Access, Options};
+use crate::error::Error;
+use crate::schema::LEDGER;
+use crate::snapshot::Snapshot;
+use model::SnapshotId;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::path::Path;
+use vault::FileKey;
+
+/// Page cache, KiB: a row for each mailbox.
+const CACHE_KIB: u32 = 1024;
+/// Octets that are kept of why an upload failed.
+const WHY_BYTES_MAX: usize = 500;
+/// The columns of an entry, as [`entry`] reads them.
+const COLUMNS: &str = "id, kind, subject, changes, schema, sha256, bytes, messages, taken_ms, state, why";
+
+/// What was copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A mailbox file.
+    Mailbox,
+    /// A waiting-mail file.
+    Waiting,
+    /// A queue file.
+    Queue,
+}
+
+impl Kind {
+    const fn number(self) -> i64 {
+        match self {
+            Self::Mailbox => 1,
+            Self::Waiting => 2,
+            Self::Queue => 3,
+        }
+    }
+
+    fn of(number: i64) -> Option<Self> {
+        [Self::Mailbox, Self::Waiting, Self::Queue].into_iter().find(|kind| kind.number() == number)
+    }
+}
+
+/// A file by its kind and the id that it has.
+pub type Subject = (Kind, [u8; 12]);
+
+/// One snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its id.
+    pub id: SnapshotId,
+    /// What it is of.
+    pub subject: Subject,
+    /// What is in it.
+    pub snapshot: Snapshot,
+    /// When it was taken.
+    pub taken_ms: i64,
+    /// It is in a store.
+    pub uploaded: bool,
+    /// Why the last try to upload it failed; empty when none has.
+    pub why: String,
+}
+
+/// The ledger, open.
+pub struct Ledger {
+    connection: Connection,
+}
+
+impl Ledger {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// As [`crate::Writer::open`], but that a missing file is made.
+    pub fn open_or_create(path: &Path, key: &FileKey) -> Result<Self, Error> {
+        let options = Options { cache_kib: CACHE_KIB, ..Options::default() };
+        let mut opened = engine::open(path, &key.raw_key(), &options, Access::Write);
+        if matches!(opened, Err(Error::Missing)) {
+            create_file(path, &key.raw_key(), &LEDGER, &options, |_| Ok(()))?;
+            opened = engine::open(path, &key.raw_key(), &options, Access::Write);
+        }
+        let mut connection = opened?;
+        LEDGER.migrate(&mut connection)?;
+        LEDGER.check(&connection)?;
+        // Small and seldom written: the engine's own checkpoints are nobody's wait.
+        connection.execute_batch("PRAGMA wal_autocheckpoint=1000;")?;
+        Ok(Self { connection })
+    }
+
+    /// The newest snapshot of it, uploaded or not.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn newest(&self, subject: Subject) -> Result<Option<Entry>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM snapshot WHERE kind = ?1 AND subject = ?2 ORDER BY taken_ms DESC, id DESC LIMIT 1"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_row(params![subject.0.number(), subject.1], entry).optional()?)
+    }
+
+    /// Notes a snapshot whose file is in place. Those of the same subject that wait are given up, because this one has all that
+    /// they have: their ids are answered, so that their files go. It is durable on return (`synchronous=FULL`).
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`].
+    pub fn stage(&mut self, entry: &Entry) -> Result<Vec<SnapshotId>, Error> {
+        let transaction = self.connection.transaction()?;
+        let (kind, subject) = (entry.subject.0.number(), entry.subject.1);
+        let older = {
+            let mut statement =
+                transaction.prepare_cached("SELECT id FROM snapshot WHERE kind = ?1 AND subject = ?2 AND state = 1")?;
+            statement.query_map(params![kind, subject], |row| id(row, 0))?.collect::<Result<Vec<_>, _>>()?
+        };
+        transaction.execute("DELETE FROM snapshot WHERE kind = ?1 AND subject = ?2", params![kind, subject])?;
+        let of = &entry.snapshot;
+        transaction.execute(
+            &format!("INSERT INTO snapshot ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, '')"),
+            params![
+                entry.id.as_bytes(),
+                kind,
+                subject,
+                of.changes.cast_signed(),
+                of.schema,
+                of.sha256,
+                of.bytes.cast_signed(),
+                of.messages.cast_signed(),
+                entry.taken_ms
+            ],
+        )?;
+        transaction.execute("DELETE FROM due WHERE kind = ?1 AND subject = ?2", params![kind, subject])?;
+        transaction.commit()?;
+        Ok(older)
+    }
+
+    /// Snapshots that wait, the oldest first.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn staged(&self, at_most: u32) -> Result<Vec<Entry>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM snapshot WHERE state = 1 ORDER BY taken_ms, id LIMIT ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_map([at_most], entry)?.collect::<Result<_, _>>()?)
+    }
+
+    /// One snapshot.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn entry(&self, id: &SnapshotId) -> Result<Option<Entry>, Error> {
+        let mut statement = self.connection.prepare_cached(&format!("SELECT {COLUMNS} FROM snapshot WHERE id = ?1"))?;
+        Ok(statement.query_row([id.as_bytes()], entry).optional()?)
+    }
+
+    /// It is in a store, whole; whether it waited here for that.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn uploaded(&mut self, id: &SnapshotId) -> Result<bool, Error> {
+        Ok(self
+            .connection
+            .execute("UPDATE snapshot SET state = 2, why = '' WHERE id = ?1 AND state = 1", [id.as_bytes()])?
+            > 0)
+    }
+
+    /// A try failed; it waits for the next.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn failed(&mut self, id: &SnapshotId, why: &str) -> Result<(), Error> {
+        let end = why.floor_char_boundary(WHY_BYTES_MAX);
+        let why = why.get(..end).unwrap_or_default();
+        self.connection
+            .execute("UPDATE snapshot SET why = ?2 WHERE id = ?1 AND state = 1", params![id.as_bytes(), why])?;
+        Ok(())
+    }
+
+    /// It changed and has no snapshot of that; keeps the earliest time it is told.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn mark_due(&mut self, subject: Subject, since_ms: i64) -> Result<(), Error> {
+        self.connection.execute(
+            "INSERT INTO due (kind, subject, since_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![subject.0.number(), subject.1, since_ms],
+        )?;
+        Ok(())
+    }
+
+    /// Since when it has changed without a snapshot.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn due_since(&self, subject: Subject) -> Result<Option<i64>, Error> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT since_ms FROM due WHERE kind = ?1 AND subject = ?2")?;
+        Ok(statement.query_row(params![subject.0.number(), subject.1], |row| row.get(0)).optional()?)
+    }
+
+    /// What is not in a store though it changed before that moment: subjects without a snapshot, and snapshots that wait.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn late(&self, before_ms: i64) -> Result<u64, Error> {
+        let sql = "SELECT (SELECT count(*) FROM due WHERE since_ms < ?1) + \
+                   (SELECT count(*) FROM snapshot WHERE state = 1 AND taken_ms < ?1)";
+        Ok(self.connection.prepare_cached(sql)?.query_row([before_ms], |row| count(row, 0))?)
+    }
+
+    /// Forgets what was known of a mailbox that is gone; the ids of snapshots whose files are to go.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn forget(&mut self, subject: Subject) -> Result<Vec<SnapshotId>, Error> {
+        let (kind, subject) = (subject.0.number(), subject.1);
+        let transaction = self.connection.transaction()?;
+        let staged = {
+            let mut statement =
+                transaction.prepare_cached("SELECT id FROM snapshot WHERE kind = ?1 AND subject = ?2 AND state = 1")?;
+            statement.query_map(params![kind, subject], |row| id(row, 0))?.collect::<Result<Vec<_>, _>>()?
+        };
+        for table in ["snapshot", "due"] {
+            transaction
+                .execute(&format!("DELETE FROM {table} WHERE kind = ?1 AND subject = ?2"), params![kind, subject])?;
+        }
+        transaction.commit()?;
+        Ok(staged)
+    }
+}
+
+fn count(row: &Row<'_>, column: usize) -> Result<u64, rusqlite::Error> {
+    row.get::<_, i64>(column).map(i64::unsigned_abs)
+}
+
+fn id(row: &Row<'_>, column: usize) -> Result<SnapshotId, rusqlite::Error> {
+    Ok(SnapshotId::from_bytes(row.get(column)?))
+}
+
+fn entry(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
+    let kind: i64 = row.get(1)?;
+    Ok(Entry {
+        id: id(row, 0)?,
+        subject: (Kind::of(kind).ok_or(rusqlite::Error::IntegralValueOutOfRange(1, kind))?, row.get(2)?),
+        snapshot: Snapshot {
+            changes: count(row, 3)?,
+            schema: row.get(4)?,
+            sha256: row.get(5)?,
+            bytes: count(row, 6)?,
+            messages: count(row, 7)?,
+        },
+        taken_ms: row.get(8)?,
+        uploaded: row.get::<_, i64>(9)? == 2,
+        why: row.get(10)?,
+    })
+}
