@@ -127,3 +127,14 @@ fn a_name_is_allowed_only_when_somebody_vouches_for_it() {
         Word::Refused(answers::DENIED)
     );
 }
+
+#[test]
+fn success_is_told_to_whom_somebody_vouches_for() {
+    assert!(facts(Verdict::Pass, Verdict::Fail).may_be_told());
+    for result in [Verdict::None, Verdict::Neutral, Verdict::SoftFail, Verdict::Fail, Verdict::TempError] {
+        assert!(!facts(result, Verdict::Pass).may_be_told(), "{result:?}");
+    }
+    // Where nothing is asked of DNS, nothing can be said against anybody.
+    let client = Client { address: "192.0.2.7".parse().unwrap(), hello: "a.example".to_owned() };
+    assert!(Facts::new(client, false).may_be_told());
+}
