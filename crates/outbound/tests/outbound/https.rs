@@ -9,6 +9,8 @@ use outbound::http::{Ask, HttpError, Https};
 use outbound::tls::Tls;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// A certificate for an address, which vouches for itself.
 fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
@@ -67,4 +69,30 @@ async fn who_is_asked_and_what_is_read() {
     let long = client(&right.0, true).ask(&get).await;
     assert!(matches!(long, Err(HttpError::TooLong)), "{long:?}");
     assert_eq!(server.asked().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_tls_only_named_networks_are_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = certificate(folder.path(), "127.0.0.1").0;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://127.0.0.1:{}/hook", listener.local_addr().unwrap().port());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"{}") {
+            stream.read_buf(&mut asked).await.unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        String::from_utf8(asked).unwrap()
+    });
+    let of = |guard: Guard| Https::new(Resolver::disabled(), &Tls::load(Some(&ca)).unwrap(), guard).unwrap();
+    let refused = of(Guard { allow_private: true, ..Guard::default() }).ask(&post(&url, 100)).await;
+    assert!(matches!(refused, Err(HttpError::Url)), "{refused:?}");
+    let other = of(Guard { networks: vec!["127.0.0.2".parse().unwrap()], ..Guard::default() });
+    let refused = other.ask(&post(&url, 100)).await;
+    assert!(matches!(refused, Err(HttpError::Forbidden)), "{refused:?}");
+    let named = of(Guard { networks: vec!["127.0.0.0/31".parse().unwrap()], ..Guard::default() });
+    assert_eq!(named.ask(&post(&url, 100)).await.unwrap().status, StatusCode::NO_CONTENT);
+    assert!(server.await.unwrap().starts_with("POST /hook HTTP/1.1\r\n"));
 }
