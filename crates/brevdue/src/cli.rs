@@ -1,7 +1,9 @@
 //! The command line: commands, arguments and their help. What they do is in the other modules.
 
+mod doors;
 mod mail;
 
+pub use doors::{ExportArgs, ExportFormat, FileCipher, ImapArgs, ImportArgs, ImportFormat};
 pub use mail::{
     Algorithms, DkimCommand, DnsArgs, Mode, PatternCommand, Payload, SrsCommand, Targets, WebhookCommand, Without,
 };
@@ -69,6 +71,10 @@ pub enum Command {
     /// Rewritten senders of forwarded mail.
     #[command(subcommand)]
     Srs(SrsCommand),
+    /// All of a mailbox, in an open format.
+    Export(ExportArgs),
+    /// Mail into a mailbox: from files, or from another IMAP server. Again does nothing twice, and goes on where it stopped.
+    Import(ImportArgs),
     /// Print every record that a domain needs in DNS, or compare them with what is there.
     Dns(DnsArgs),
 }

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod dev;
 mod dns;
+mod doors;
 mod failure;
 mod keys;
 mod output;
@@ -47,6 +48,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Webhook(command) => admin::run(cli, async |admin| admin::webhook::run(admin, command, output).await),
         Command::Queue(command) => admin::run(cli, async |admin| admin::queue::run(admin, command, output).await),
         Command::Srs(command) => admin::run(cli, async |admin| admin::srs::run(admin, command, output).await),
+        Command::Export(args) => admin::run(cli, async |admin| doors::export(admin, args, output).await),
+        Command::Import(args) => admin::run(cli, async |admin| doors::import(admin, args, output).await),
         Command::Dns(args) => admin::run(cli, async |admin| dns::run(admin, args, output).await),
     }
 }

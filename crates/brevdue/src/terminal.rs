@@ -11,11 +11,21 @@ use zeroize::Zeroizing;
 /// Octets of a password: far more than anybody types, and it bounds what is read.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
 
+/// Octets of an access token: those of large providers have up to 4,000.
+const TOKEN_BYTES_MAX: usize = 16 * 1024;
+
 /// The password in a file: its first line.
 pub fn password_from_file(path: &Path) -> Result<Password, Failure> {
     let cannot = |error: io::Error| Failure::refused(format!("{}: cannot be read: {error}", path.display()));
     let file = File::open(path).map_err(cannot)?;
     first_line(file, &path.display().to_string())
+}
+
+/// The access token in a file: its first line.
+pub fn token_from_file(path: &Path) -> Result<Password, Failure> {
+    let cannot = |error: io::Error| Failure::refused(format!("{}: cannot be read: {error}", path.display()));
+    let file = File::open(path).map_err(cannot)?;
+    line_within(file, &path.display().to_string(), TOKEN_BYTES_MAX)
 }
 
 /// The password on standard input: its first line.
@@ -54,9 +64,13 @@ fn open(instead: &str) -> Result<File, Failure> {
 }
 
 fn first_line(from: impl Read, what: &str) -> Result<Password, Failure> {
+    line_within(from, what, PASSWORD_BYTES_MAX)
+}
+
+fn line_within(from: impl Read, what: &str, bytes_max: usize) -> Result<Password, Failure> {
     // Room for the longest password and its line end, so that the text is not moved while it grows.
-    let mut text = Zeroizing::new(String::with_capacity(PASSWORD_BYTES_MAX + 3));
-    let mut reader = BufReader::with_capacity(PASSWORD_BYTES_MAX + 3, from.take(PASSWORD_BYTES_MAX as u64 + 3));
+    let mut text = Zeroizing::new(String::with_capacity(bytes_max + 3));
+    let mut reader = BufReader::with_capacity(bytes_max + 3, from.take(bytes_max as u64 + 3));
     reader
         .read_line(&mut text)
         .map_err(|error| Failure::refused(format!("{what}: cannot read a password: {error}")))?;
@@ -64,9 +78,7 @@ fn first_line(from: impl Read, what: &str) -> Result<Password, Failure> {
     let line = line.strip_suffix('\r').unwrap_or(line);
     match line.len() {
         0 => Err(Failure::refused(format!("{what}: the password is empty"))),
-        n if n > PASSWORD_BYTES_MAX => {
-            Err(Failure::refused(format!("{what}: the password is longer than {PASSWORD_BYTES_MAX} octets")))
-        }
+        n if n > bytes_max => Err(Failure::refused(format!("{what}: the password is longer than {bytes_max} octets"))),
         _ => Ok(Password::from(line.to_owned())),
     }
 }
