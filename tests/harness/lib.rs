@@ -9,6 +9,7 @@ pub mod hook;
 pub mod https;
 pub mod imap;
 pub mod incoming;
+pub mod mailbox;
 pub mod mirror;
 pub mod peer;
 pub mod postfix;
