@@ -3,6 +3,7 @@
 //! With --config the directory of that file is asked, by default `/etc/brevdue/admin.toml`. With --data it is the one of that `dev` if it runs; if not, this
 //! process opens the catalogue itself for the one command, under the folder's lock.
 
+pub mod account;
 pub mod alias;
 pub mod domain;
 pub mod queue;

@@ -1,8 +1,10 @@
 //! The command line: commands, arguments and their help. What they do is in the other modules.
 
+mod account;
 mod doors;
 mod mail;
 
+pub use account::{AccountCommand, Limits};
 pub use doors::{ExportArgs, ExportFormat, FileCipher, ImapArgs, ImportArgs, ImportFormat};
 pub use mail::{
     Algorithms, DkimCommand, DnsArgs, Mode, PatternCommand, Payload, SrsCommand, Targets, WebhookCommand, Without,
@@ -62,6 +64,9 @@ pub enum Command {
     /// Aliases: their credentials, and where their mail goes.
     #[command(subcommand)]
     Alias(AliasCommand),
+    /// Accounts: what their mailboxes may hold together.
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// Programs that are called with mail.
     #[command(subcommand)]
     Webhook(WebhookCommand),
@@ -338,6 +343,14 @@ pub enum AliasCommand {
         /// Read the owner's present password, or the recovery key, from this file.
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+    },
+    /// Limit what the mailbox of an alias may hold, beside what its account and its domain may.
+    Limit {
+        /// The address.
+        address: String,
+        /// The limits.
+        #[command(flatten)]
+        limits: Limits,
     },
     /// List an alias's credentials.
     Credentials {

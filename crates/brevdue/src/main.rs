@@ -45,6 +45,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Ca(command) => ca::run(command, output),
         Command::Domain(command) => admin::run(cli, async |admin| admin::domain::run(admin, command, output).await),
         Command::Alias(command) => admin::run(cli, async |admin| admin::alias::run(admin, command, output).await),
+        Command::Account(command) => admin::run(cli, async |admin| admin::account::run(admin, command, output).await),
         Command::Webhook(command) => admin::run(cli, async |admin| admin::webhook::run(admin, command, output).await),
         Command::Queue(command) => admin::run(cli, async |admin| admin::queue::run(admin, command, output).await),
         Command::Srs(command) => admin::run(cli, async |admin| admin::srs::run(admin, command, output).await),

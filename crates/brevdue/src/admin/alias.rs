@@ -57,6 +57,9 @@ pub async fn run(admin: &Admin, command: &AliasCommand, output: Output) -> Resul
             let present = password_file.as_deref();
             add_password(admin, &owner::address(address)?, name.as_deref(), *password_stdin, present, output).await
         }
+        AliasCommand::Limit { address, limits } => {
+            super::account::limit_alias(admin, &owner::address(address)?, *limits, output).await
+        }
         AliasCommand::Credentials { address } => credentials(admin, &owner::address(address)?, output).await,
         AliasCommand::Revoke { address, label, yes } => {
             revoke(admin, &owner::address(address)?, label, *yes, output).await
