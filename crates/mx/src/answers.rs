@@ -36,6 +36,9 @@ pub const fn for_address(error: AddressError) -> Reply {
     }
 }
 
+/// It would not fit if the mailbox, and all that share a limit with it, were empty.
+const OVER_LIMIT: Reply = Reply::new(552, 2, 2, "The message is larger than this mailbox may become");
+
 /// For a node's verdict on a recipient; `None` when it takes the mail.
 pub const fn for_verdict(verdict: Verdict) -> Option<Reply> {
     match verdict {
@@ -44,6 +47,7 @@ pub const fn for_verdict(verdict: Verdict) -> Option<Reply> {
         Verdict::NoRoom => Some(Reply::new(452, 2, 2, "Mailbox full")),
         Verdict::DiskFull => Some(Reply::new(452, 3, 1, "Not enough storage, try again later")),
         Verdict::TooBig => Some(Reply::new(552, 2, 3, "Message too big for this mailbox")),
+        Verdict::OverLimit => Some(OVER_LIMIT),
     }
 }
 
@@ -53,6 +57,7 @@ pub const fn for_undelivered(why: Undelivered) -> Reply {
         Undelivered::Unavailable => Reply::new(451, 3, 0, "Not stored, try again later"),
         Undelivered::NoRoom => Reply::new(452, 2, 2, "Mailbox full"),
         Undelivered::DiskFull => Reply::new(452, 3, 1, "Not enough storage, try again later"),
+        Undelivered::OverLimit => OVER_LIMIT,
     }
 }
 

@@ -36,7 +36,7 @@ pub enum DeliverError {
     Order,
 }
 
-/// Why a message is not delivered, or not to everybody. All of them pass.
+/// Why a message is not delivered, or not to everybody. All of them pass but the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undelivered {
     /// A node was lost, or failed.
@@ -45,6 +45,8 @@ pub enum Undelivered {
     NoRoom,
     /// A disk is full.
     DiskFull,
+    /// It turned out to be larger than its recipients' mailboxes may become.
+    OverLimit,
 }
 
 /// What was found out about a message on its way, which is known only at its end.
@@ -228,6 +230,7 @@ fn why(outcomes: &Outcomes) -> Undelivered {
     match first {
         Some(Outcome::NoRoom) if failed.all(|outcome| Some(outcome) == first) => Undelivered::NoRoom,
         Some(Outcome::DiskFull) if failed.all(|outcome| Some(outcome) == first) => Undelivered::DiskFull,
+        Some(Outcome::OverLimit) if failed.all(|outcome| Some(outcome) == first) => Undelivered::OverLimit,
         Some(_) | None => Undelivered::Unavailable,
     }
 }

@@ -2,8 +2,12 @@
 
 use crate::answer;
 use crate::fault::Fault;
+use crate::quota::{Amount, Promise, Shortage};
+use crate::resident::Use;
 use crate::session::Call;
+use crate::upload::{promised_or_known, require_known};
 use mailbox::{FlagEdit, FolderId, StoreMode};
+use model::UidSet;
 use wire::convert::{flags, folder_name, keywords, modseq, store_mode, token, uid_set};
 use wire::session::{self, Copy, Expunge, FailureCode, Store};
 
@@ -31,12 +35,33 @@ pub async fn copy(call: &Call, copy: Copy) -> Result<(), Fault> {
     let (uids, to, token) = (uid_set(copy.uids.as_ref())?, folder_name(&copy.to)?, token(&copy.token)?);
     let usage = call.enter().await?;
     let now = usage.resident().primary().now();
+    // What only changes its place takes no room.
+    let promise = match copy.r#move {
+        true => None,
+        false => promised_or_known(room_for_copies(&usage, folder, &uids).await, token)?,
+    };
+    let has_room = copy.r#move || promise.is_some();
     let op = move |tx: &mut mailbox::Tx<'_>| {
+        require_known(tx, has_room, token)?;
         if copy.r#move { tx.move_(folder, &uids, &to, now, token) } else { tx.copy(folder, &uids, &to, now, token) }
     };
-    let copied = usage.write(call.origin(false), true, op).await?;
+    let copied = usage.write_for(promise, call.origin(false), op).await?;
     call.answer(answer::copied(&copied)).await;
     Ok(())
+}
+
+/// Room for copies of these messages; those that go meanwhile take less.
+async fn room_for_copies(usage: &Use, folder: FolderId, uids: &UidSet) -> Result<Promise, Shortage> {
+    let room = &usage.resident().room;
+    let more = match room.limits().await?.are_none() {
+        true => Amount::default(),
+        // There may be many: in the pool, as other long reads.
+        false => {
+            let uids = uids.clone();
+            usage.reading().read_in_pool(move |reader| reader.usage_of(folder, &uids)).await?.into()
+        }
+    };
+    room.promise(more, more).await
 }
 
 /// EXPUNGE and UID EXPUNGE.

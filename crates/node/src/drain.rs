@@ -9,6 +9,7 @@
 use crate::fault::{Fault, internal};
 use crate::intake::Intake;
 use crate::limits::{DRAIN_HELD_BYTES_HIGH, DRAIN_MESSAGES_PER_COMMIT, DRAIN_RETRY_MS};
+use crate::quota::Amount;
 use crate::resident::{Delivery, Hold, Resident};
 use crate::upload::{self, Letter, Staging};
 use crate::waiting::{Boxes, WaitingBox};
@@ -64,6 +65,8 @@ struct Batch {
     held_bytes: usize,
     /// All of them, and those that were found in the mailbox.
     deliveries: Vec<DeliveryId>,
+    /// What they were counted as while they waited.
+    waited: Amount,
 }
 
 impl Batch {
@@ -73,12 +76,16 @@ impl Batch {
 
     /// Appends them, and only then removes them: both durably.
     async fn commit(self, waiting: &WaitingBox) -> Result<u64, Fault> {
-        let Self { whole, deliveries, .. } = self;
+        let Self { whole, deliveries, waited, .. } = self;
         if deliveries.is_empty() {
             return Ok(0);
         }
         let drained = deliveries.len() as u64;
-        upload::append_each(whole).await?;
+        let promise = waiting.room.drains(waited);
+        if let Err(fault) = upload::append_each(whole, promise).await {
+            waiting.room.waits_again(waited);
+            return Err(fault);
+        }
         waiting.step(move |file| file.remove_all(&deliveries)).await?;
         Ok(drained)
     }
@@ -99,6 +106,7 @@ async fn walk(waiting: &Rc<WaitingBox>, hold: &Hold, messages_max: usize, draine
     let mut before: Option<WaitingMessage> = None;
     let mut private: Option<Arc<PrivateKey>> = None;
     let mut batch = Batch::default();
+    waiting.count().await?;
     loop {
         let from = before.take();
         let Some(message) = waiting.step(move |file| file.next_after(from.as_ref())).await?.flatten() else { break };
@@ -156,10 +164,11 @@ async fn one_message(
     message: &WaitingMessage,
     batch: &mut Batch,
 ) -> Result<(), Trouble> {
-    let delivery = message.delivery;
+    let (delivery, waited) = (message.delivery, Amount::message(message.octets()));
     let usage = hold.enter().await?;
     if usage.read(|reader| reader.delivery_known(&delivery))? {
         // A crash came between its commit and its removal.
+        batch.waited = batch.waited.plus(waited);
         batch.deliveries.push(delivery);
         return Ok(());
     }
@@ -192,6 +201,7 @@ async fn one_message(
     let content = intake.finish_behind(prefix).await?;
     batch.held_bytes += content.held_bytes();
     batch.whole.push((staging, letter, content));
+    batch.waited = batch.waited.plus(waited);
     batch.deliveries.push(delivery);
     Ok(())
 }

@@ -3,11 +3,14 @@
 //!
 //! Invariants: the leg's life is the promise's. A mailbox that was admitted as open is held until the leg ends; when the
 //! stream breaks, the channel ends, and what the leg had staged is discarded. `Committed` follows a durable commit. Two legs
-//! of the same delivery to the same mailbox never run at once: a retry waits for what is left of the first try.
+//! of the same delivery to the same mailbox never run at once: a retry waits for what is left of the first try. Room in the
+//! quota is promised at the admission, for the size that was declared, and settled on the true size before the commit: what
+//! is refused then was larger than it was said to be, or what stands in front of it found no room.
 
 use crate::fault::{Fault, internal};
 use crate::intake::too_big;
-use crate::limits::{LEG_STEPS_MAX, SEALED_CHUNK_BYTES};
+use crate::limits::{LEG_STEPS_MAX, PREFIX_ROOM_BYTES, SEALED_CHUNK_BYTES};
+use crate::quota::{Amount, Promise, Room, Shortage};
 use crate::resident::{Delivery, Hold, Opening};
 use crate::shard::Shard;
 use crate::upload::{Letter, Staging};
@@ -109,38 +112,63 @@ async fn try_admit(shard: &Rc<Shard>, recipient: Recipient) -> Result<Admitted, 
     let (steps, body) = mpsc::channel(LEG_STEPS_MAX);
     let shard = shard.clone();
     if let Some(hold) = hold.filter(|hold| *hold.delivery.borrow() == Delivery::Open) {
-        require_room(&shard, &hold, size).await?;
+        let promise = match promise(&hold.room, size).await {
+            Ok(promise) => promise,
+            // A retry of what was committed needs no room.
+            Err(_) if hold.enter().await?.read(|reader| reader.delivery_known(&delivery))? => hold.room.nothing(),
+            Err(shortage) => return Ok(Admitted::Refused(shortage.verdict())),
+        };
         tokio::task::spawn_local(async move {
-            open_leg(&shard, &hold, delivery, body).await;
+            open_leg(&shard, &hold, OpenLeg { delivery, promise }, body).await;
             drop(turn);
         });
         return Ok(Admitted::Open(steps));
     }
     let waiting = shard.boxes.get(&id);
-    let known = match waiting.admit(delivery, size).await {
-        Ok(known) => known || shard.deliveries.remembers(delivery, id),
-        Err(fault) => {
+    let promise = match admit_waiting(&shard, &waiting, delivery, size).await {
+        Ok(promise) => promise,
+        Err(shortage) => {
             waiting.rest().await;
-            return Err(fault);
+            return Ok(Admitted::Refused(shortage.verdict()));
         }
     };
     tokio::task::spawn_local(async move {
-        waiting_leg(&shard, &waiting, delivery, known, body).await;
+        waiting_leg(&shard, &waiting, WaitingLeg { delivery, promise }, body).await;
         drop(turn);
     });
     Ok(Admitted::Waiting(steps))
 }
 
-/// Refuses what would take the mailbox over its quota. What is admitted is stored even if the room goes meanwhile.
-async fn require_room(shard: &Shard, hold: &Hold, size: u64) -> Result<(), Fault> {
-    let quota = shard.primary.settings.options.quota;
-    // A size that the sender did not say is 0.
-    let size = size.max(1);
-    if quota == mailbox::Quota::default() || hold.enter().await?.read(|reader| reader.usage())?.fits(quota, size, 1) {
-        Ok(())
-    } else {
-        Err(mailbox::Error::OverQuota.into())
+/// Room for a message of the declared size, 0 when its sender did not say, and for what comes in front of it.
+async fn promise(room: &Rc<Room>, size: u64) -> Result<Promise, Shortage> {
+    let (least, wish) = (size.max(1), size.saturating_add(PREFIX_ROOM_BYTES));
+    room.promise(Amount::message(least), Amount::message(wish)).await
+}
+
+/// Room for a message that will wait; `None` for one that waits or was stored already.
+async fn admit_waiting(
+    shard: &Shard,
+    waiting: &WaitingBox,
+    delivery: DeliveryId,
+    size: u64,
+) -> Result<Option<Promise>, Shortage> {
+    if waiting.admit(delivery, size).await? || shard.deliveries.remembers(delivery, waiting.id) {
+        return Ok(None);
     }
+    promise(&waiting.room, size).await.map(Some)
+}
+
+/// What an open mailbox's leg has from the admission.
+struct OpenLeg {
+    delivery: DeliveryId,
+    promise: Promise,
+}
+
+/// What a leg into the waiting-mail file has from the admission.
+struct WaitingLeg {
+    delivery: DeliveryId,
+    /// None when there is nothing to do.
+    promise: Option<Promise>,
 }
 
 /// A mailbox that a front-end has open though this node does not know it yet.
@@ -154,12 +182,13 @@ async fn ask_for_key(shard: &Rc<Shard>, id: &MailboxId) -> Option<Hold> {
     };
     let hold = shard.residents.hold(*id, opening).await.ok()?;
     let mut delivery = hold.delivery.subscribe();
-    let drained = delivery.wait_for(|delivery| *delivery == Delivery::Open);
+    let drained = delivery.wait_for(|delivery| *delivery != Delivery::Draining);
     let _ = tokio::time::timeout(shard.primary.settings.key_wait, drained).await;
     Some(hold)
 }
 
-async fn open_leg(shard: &Shard, hold: &Hold, delivery: DeliveryId, mut body: mpsc::Receiver<Step>) {
+async fn open_leg(shard: &Shard, hold: &Hold, leg: OpenLeg, mut body: mpsc::Receiver<Step>) {
+    let OpenLeg { delivery, promise } = leg;
     let mut staging: Option<Staging> = None;
     let mut failed: Option<Fault> = None;
     while let Some(step) = body.recv().await {
@@ -175,14 +204,11 @@ async fn open_leg(shard: &Shard, hold: &Hold, delivery: DeliveryId, mut body: mp
             Step::Commit(ending, answer) => {
                 let letter = Letter::incoming(delivery, shard.primary.now(), ending.junk);
                 let outcome = match (ending.body, failed) {
-                    (Body::Plain(content), None) => commit_open(hold, staging, letter, content).await,
-                    (_, Some(fault)) => Err(fault),
-                    (Body::Sealed { .. }, None) => Err(internal("a sealed body came for an open mailbox")),
+                    (Body::Plain(content), None) => commit_open(hold, staging, promise, letter, content).await,
+                    (_, Some(fault)) => Err(fault.into()),
+                    (Body::Sealed { .. }, None) => Err(internal("a sealed body came for an open mailbox").into()),
                 };
-                let outcome = outcome.unwrap_or_else(|fault| {
-                    fault.report(&hold.id);
-                    fault.outcome()
-                });
+                let outcome = outcome.unwrap_or_else(|shortage| failure(&hold.id, &shortage));
                 if outcome == Outcome::Stored {
                     shard.deliveries.remember(delivery, hold.id, outcome);
                 }
@@ -203,28 +229,37 @@ async fn stage(hold: &Hold, staging: &mut Option<Staging>, pieces: Vec<Piece>) -
     staged
 }
 
+/// What a delivery that was not stored is told; the operator, when it is a fault of ours.
+fn failure(mailbox: &MailboxId, shortage: &Shortage) -> Outcome {
+    if let Shortage::Failed(fault) = shortage {
+        fault.report(mailbox);
+    }
+    shortage.outcome()
+}
+
 async fn commit_open(
     hold: &Hold,
     staging: Option<Staging>,
+    mut promise: Promise,
     letter: Letter,
     content: Content,
-) -> Result<Outcome, Fault> {
+) -> Result<Outcome, Shortage> {
     let staging = match staging {
         Some(staging) => staging,
         None => Staging::new(hold.enter().await?),
     };
+    if !promise.is_nothing() {
+        promise.settle_on(Amount::message(content.size())).await?;
+    }
     // Durable when this returns: `Staging::append` is answered after the commit.
-    let appended = staging.append(Origin::default(), letter, content).await?;
+    let appended = staging.append(promise, letter, content).await?;
     Ok(if appended.already { Outcome::Already } else { Outcome::Stored })
 }
 
-async fn waiting_leg(
-    shard: &Shard,
-    waiting: &Rc<WaitingBox>,
-    delivery: DeliveryId,
-    known: bool,
-    mut body: mpsc::Receiver<Step>,
-) {
+async fn waiting_leg(shard: &Shard, waiting: &Rc<WaitingBox>, leg: WaitingLeg, mut body: mpsc::Receiver<Step>) {
+    let WaitingLeg { delivery, mut promise } = leg;
+    let known = promise.is_none();
+    let mut size = 0;
     let mut buffer: Vec<Bytes> = Vec::new();
     let mut buffered = 0;
     let mut begun = false;
@@ -234,6 +269,7 @@ async fn waiting_leg(
         match step {
             Step::Sealed(data) if !known && failed.is_none() => {
                 buffered += data.len();
+                size += data.len() as u64;
                 buffer.push(data);
                 if buffered >= SEALED_CHUNK_BYTES {
                     buffered = 0;
@@ -247,24 +283,21 @@ async fn waiting_leg(
             Step::Sealed(_) | Step::Pieces(_) => {}
             Step::Commit(ending, answer) => {
                 let Ending { body, junk } = ending;
-                let outcome = match (body, failed.take()) {
-                    _ if known => Ok(Outcome::Already),
-                    (_, Some(fault)) => Err(fault),
-                    (Body::Plain(_), None) => Err(internal("a body in the clear came for a mailbox that is not open")),
-                    // Durable when this returns.
-                    (Body::Sealed { wrap, prefix }, None) => waiting
-                        .complete(
-                            delivery,
-                            Last { begin: !begun, data: std::mem::take(&mut buffer), wrap, prefix, junk },
-                        )
-                        .await
-                        .map(|()| Outcome::Waiting),
+                let outcome = match (body, failed.take(), promise.take()) {
+                    (_, _, None) => Ok(Outcome::Already),
+                    (_, Some(fault), _) => Err(fault.into()),
+                    (Body::Plain(_), None, _) => {
+                        Err(internal("a body in the clear came for a mailbox that is not open").into())
+                    }
+                    (Body::Sealed { wrap, prefix }, None, Some(promise)) => {
+                        let size = size.saturating_add(prefix.len() as u64);
+                        let data = std::mem::take(&mut buffer);
+                        let last = Last { begin: !begun, data, wrap, prefix, junk };
+                        commit_waiting(waiting, delivery, (promise, size), last).await
+                    }
                 };
                 committed = outcome.is_ok();
-                let outcome = outcome.unwrap_or_else(|fault| {
-                    fault.report(&waiting.id);
-                    fault.outcome()
-                });
+                let outcome = outcome.unwrap_or_else(|shortage| failure(&waiting.id, &shortage));
                 if outcome == Outcome::Waiting {
                     shard.deliveries.remember(delivery, waiting.id, outcome);
                 }
@@ -280,6 +313,18 @@ async fn waiting_leg(
         shard.residents.mail_waits(&waiting.id);
     }
     waiting.rest().await;
+}
+
+async fn commit_waiting(
+    waiting: &WaitingBox,
+    delivery: DeliveryId,
+    (mut promise, size): (Promise, u64),
+    last: Last,
+) -> Result<Outcome, Shortage> {
+    promise.settle_on(Amount::message(size)).await?;
+    // Durable when this returns.
+    waiting.complete(delivery, last, promise).await?;
+    Ok(Outcome::Waiting)
 }
 
 /// Whether the delivery was committed to the mailbox, as far as can be known without its key.

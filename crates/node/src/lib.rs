@@ -26,6 +26,7 @@ mod pool;
 mod primary;
 mod push;
 mod queue;
+mod quota;
 mod register;
 mod resident;
 mod residents;

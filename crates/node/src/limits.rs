@@ -92,6 +92,24 @@ pub const LEG_STEPS_MAX: usize = 2;
 pub const SEALED_CHUNK_BYTES: usize = 256 * 1024;
 /// How long a delivery may stay without a frame from the MX: RFC 5321 §4.5.3.2 lets a sender be silent for minutes.
 pub const DELIVERY_SILENCE_MS_MAX: u64 = 11 * 60_000;
+/// Octets that are promised for the fields that come in front of a delivery, beyond the size that its sender declares: those
+/// of the MX, and what sealing adds to a message that waits. Where less is left, room is looked for at its end.
+pub const PREFIX_ROOM_BYTES: u64 = 4 * 1024;
+/// How long nothing is stored in a mailbox until it gives back what it was granted and did not use, and the directory is told
+/// what it holds.
+pub const QUOTA_QUIET_MS: u64 = 10_000;
+/// Mailboxes of a shard whose use of storage is followed when nobody has them open.
+pub const ROOMS_MAX: usize = 10_000;
+/// Mailboxes of a shard of which the directory is told at the same time.
+pub const SETTLING_AT_ONCE: usize = 16;
+/// How long a write waits for limits that may have changed, when those before are known.
+pub const ALLOWANCE_WAIT_MS_MAX: u64 = 250;
+/// How long the limits of before hold after the directory was silent, until it is asked again.
+pub const ALLOWANCE_DEAF_MS: u64 = 1_000;
+/// Times that a write asks for room that others of the same mailbox took while it asked.
+pub const GRANT_ASKS_MAX: u32 = 4;
+/// Times that a grant is asked for anew because its version was another: once after a lost answer, and once more.
+pub const GRANT_VERSIONS_TRIED_MAX: u32 = 3;
 /// Messages that wait for one owner.
 pub const WAITING_MESSAGES_MAX: u64 = 100_000;
 /// Octets that wait for one owner: 64 of the largest messages.
@@ -130,3 +148,22 @@ pub const REGISTER_RETRY_MS: (u64, u64) = (100, 5_000);
 pub const OPEN_ROOM_WAIT_MS_MAX: u64 = 2_000;
 /// Milliseconds between two looks for such a place.
 pub const OPEN_ROOM_POLL_MS: u64 = 5;
+
+/// Octets that one step of a scrub reads, as the rate counts them: 256 pages.
+pub const SCRUB_STEP_BYTES: u64 = 1024 * 1024;
+/// Mailboxes of a node that are scrubbed at once: it is work that nobody waits for.
+pub const SCRUBS_AT_ONCE: usize = 2;
+/// How long after a mailbox was opened its scrub may begin: a short session is left alone.
+pub const SCRUB_DELAY_MS: u64 = 2_000;
+/// Between two looks whether a mailbox that stays open is due.
+pub const SCRUB_LOOK_MS: u64 = 60_000;
+/// How long nobody may have asked for anything before the next step.
+pub const SCRUB_QUIET_MS: u64 = 100;
+/// How long such work can keep a step waiting: the scrub comes to its end in a mailbox that is never quiet.
+pub const SCRUB_WAIT_MS_MAX: u64 = 5_000;
+/// Mailboxes of which it is remembered when they were scrubbed, per shard.
+pub const SCRUBS_REMEMBERED_MAX: usize = 50_000;
+/// Between two frames of a check that found nothing: somebody looks at its progress.
+pub const CHECK_PROGRESS_MS: u64 = 200;
+/// Steps of a file that does not open after which the search for the reason is given up: its tables are at its front.
+pub const FIRST_FINDING_STEPS_MAX: usize = 64;

@@ -56,15 +56,21 @@ pub async fn set(call: &Call, set: SetMetadata) -> Result<(), Fault> {
 /// GETQUOTA: what the mailbox holds and may hold.
 pub async fn quota(call: &Call) -> Result<(), Fault> {
     let usage = call.enter().await?;
-    let quota = usage.resident().primary().settings.options.quota;
     let held = usage.read(|reader| reader.usage())?;
+    let room = &usage.resident().room;
+    let limit = room.limits().await.map_err(Fault::from)?.own;
+    let (account, account_max) = room.account().await.map_err(Fault::from)?.unwrap_or_default();
     let answer = Quota {
         bytes: held.bytes,
-        bytes_max: quota.bytes_max,
+        bytes_max: limit.bytes,
         messages: held.messages,
-        messages_max: quota.messages_max,
+        messages_max: limit.messages,
         folders: held.folders,
         folders_max: mailbox::Usage::FOLDERS_MAX,
+        account_bytes: account.bytes,
+        account_bytes_max: account_max.bytes,
+        account_messages: account.messages,
+        account_messages_max: account_max.messages,
     };
     call.send(Body::Quota(answer), true);
     Ok(())

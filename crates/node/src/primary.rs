@@ -2,11 +2,12 @@
 
 use crate::fault::Fault;
 use crate::limits::{
-    CACHE_KIB, INDEXING_AT_ONCE, KEY_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, SESSIONS_MAX, VOLUME_RESERVE_BYTES,
-    WAITING_BYTES_MAX,
+    CACHE_KIB, INDEXING_AT_ONCE, KEY_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, QUOTA_QUIET_MS, SESSIONS_MAX,
+    VOLUME_RESERVE_BYTES, WAITING_BYTES_MAX,
 };
 use crate::pool::Pool;
 use crate::volume::Volumes;
+use directory::client::DirectoryClient;
 use jiff::Timestamp;
 use model::{MailboxId, NodeId};
 use std::path::{Path, PathBuf};
@@ -47,6 +48,10 @@ pub struct Settings {
     pub sessions_max: usize,
     /// How long a RCPT waits for the key of a mailbox that a front-end may have open.
     pub key_wait: Duration,
+    /// Who knows the limits that mailboxes share, and grants room under them; without one, only the node's own hold.
+    pub pools: Option<DirectoryClient>,
+    /// How long a mailbox keeps what it was granted and does not use.
+    pub quota_quiet: Duration,
     /// The time.
     pub clock: Clock,
 }
@@ -70,6 +75,8 @@ impl Settings {
             queue_bytes_max: QUEUE_BYTES_MAX,
             sessions_max: SESSIONS_MAX,
             key_wait: Duration::from_millis(KEY_WAIT_MS),
+            pools: None,
+            quota_quiet: Duration::from_millis(QUOTA_QUIET_MS),
             clock: Timestamp::now,
         }
     }

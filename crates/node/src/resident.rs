@@ -20,10 +20,11 @@ use crate::fault::{Fault, limit, unavailable};
 use crate::limits::{QUEUED_WRITES_MAX, WRITES_PER_COMMIT_MAX};
 use crate::primary::Primary;
 use crate::push;
+use crate::quota::{Amount, Room};
 use crate::residents::Residents;
 use crate::view::View;
 use crate::volume::Kind;
-use crate::writer::{self, Committed, Group, Origin, Queued, Work};
+use crate::writer::{self, Committed, Group, Queued};
 use mailbox::{Reader, Writer};
 use model::MailboxId;
 use std::cell::{Cell, RefCell};
@@ -93,6 +94,8 @@ pub struct Resident {
     garbage: Cell<bool>,
     collected: Cell<Instant>,
     log: Log,
+    /// What the mailbox holds, and whether there is room for more.
+    pub room: Rc<Room>,
     uploads: Cell<u64>,
     indexing: indexing::Indexing,
     awake: Notify,
@@ -106,10 +109,10 @@ pub struct Resident {
 
 impl Resident {
     /// A mailbox that is not open yet, and its task. Nothing is read before the first `enter`.
-    pub fn start(primary: &Arc<Primary>, residents: Weak<Residents>, id: MailboxId, opening: Opening) -> Rc<Self> {
+    pub fn start(primary: &Arc<Primary>, residents: Weak<Residents>, room: Rc<Room>, opening: Opening) -> Rc<Self> {
         let now = Instant::now();
         let resident = Rc::new(Self {
-            id,
+            id: room.id,
             primary: primary.clone(),
             residents,
             key: opening.key,
@@ -132,6 +135,7 @@ impl Resident {
             garbage: Cell::new(true),
             collected: Cell::new(now),
             log: Log::default(),
+            room,
             uploads: Cell::new(0),
             indexing: indexing::Indexing::new(now),
             awake: Notify::new(),
@@ -221,7 +225,8 @@ impl Resident {
             return Ok(Use::new(&self));
         }
         match self.open_files().await {
-            Ok(files) => {
+            Ok((files, usage)) => {
+                self.room.opened(usage);
                 self.log.checkpointed(0);
                 self.log.committed(files.writer.as_ref().map_or(0, Writer::log_bytes));
                 *self.files.borrow_mut() = Some(files);
@@ -244,7 +249,7 @@ impl Resident {
         }
     }
 
-    async fn open_files(&self) -> Result<Files, Fault> {
+    async fn open_files(&self) -> Result<(Files, Amount), Fault> {
         let residents = self.residents.upgrade().ok_or_else(|| unavailable("the node is closing"))?;
         residents.make_room().await?;
         let (primary, key, id) = (self.primary.clone(), self.key.try_clone(), self.id);
@@ -266,18 +271,18 @@ impl Resident {
         Ok(read(&mut files.reader)?)
     }
 
-    fn queue(&self, origin: Origin, brings: bool, work: Box<dyn Work>) -> Result<(), Fault> {
+    fn queue(&self, queued: Queued) -> Result<(), Fault> {
         self.indexing.written();
-        self.enqueue(origin, brings, work)
+        self.enqueue(queued)
     }
 
     /// Queues what nobody waits for: it does not count as a write to keep out of the way of.
-    fn enqueue(&self, origin: Origin, brings: bool, work: Box<dyn Work>) -> Result<(), Fault> {
+    fn enqueue(&self, queued: Queued) -> Result<(), Fault> {
         let mut queue = self.queue.borrow_mut();
         if queue.len() >= QUEUED_WRITES_MAX {
             return Err(limit("writes that wait for one mailbox"));
         }
-        queue.push_back(Queued { origin, brings, work });
+        queue.push_back(queued);
         metrics::gauge!("brevdue_node_queued_writes").increment(1);
         self.awake.notify_one();
         Ok(())
@@ -310,6 +315,7 @@ impl Resident {
                 *self.dead.borrow_mut() = Some(unavailable("the mailbox was closed"));
                 self.delivery.send_replace(Delivery::Draining);
                 self.mail_waits.notify_one();
+                self.room.closed();
                 return;
             }
         }
@@ -326,17 +332,19 @@ impl Resident {
             // The connection was given up with these still waiting: nobody knows them, they may be asked again.
             metrics::gauge!("brevdue_node_queued_writes").decrement(queue.len() as f64);
             for queued in queue.drain(..) {
+                self.room.committed(None, queued.promised);
                 queued.work.answer(Err(unavailable("the mailbox's writer failed")));
             }
             return None;
         };
         let upto = queue.len().min(WRITES_PER_COMMIT_MAX);
-        let queued = queue.drain(..upto).collect();
-        Some((writer, Group { queued, watched: push::watched(&self.views.borrow()) }))
+        let queued: Vec<Queued> = queue.drain(..upto).collect();
+        let quota = self.room.quota(promised(&queued));
+        Some((writer, Group { queued, quota, watched: push::watched(&self.views.borrow()) }))
     }
 
     async fn commit(&self, (writer, group): (Writer, Group)) {
-        let ops = group.queued.len();
+        let (ops, promised) = (group.queued.len(), promised(&group.queued));
         self.committing.set(true);
         self.untold.set(true);
         let started = Instant::now();
@@ -347,10 +355,14 @@ impl Resident {
         metrics::histogram!("brevdue_node_commit_operations").record(ops as f64);
         metrics::histogram!("brevdue_node_commit_seconds").record(started.elapsed().as_secs_f64());
         match committed {
-            Ok(committed) => self.settle(committed),
+            Ok(committed) => {
+                self.room.committed(committed.usage, promised);
+                self.settle(committed);
+            }
             // The operations and the connection went with the job; those who wait are told so.
             Err(error) => {
                 tracing::error!(mailbox = %self.id, "a commit did not run: {error}");
+                self.room.committed(None, promised);
                 self.give_up();
             }
         }
@@ -368,7 +380,7 @@ impl Resident {
 
     /// Tells of the changes and answers, in commit order: an answer never overtakes the changes that it is about.
     fn settle(&self, committed: Committed) {
-        let Committed { writer, parts, recent, outcome, log_bytes } = committed;
+        let Committed { writer, parts, recent, outcome, log_bytes, usage: _ } = committed;
         self.log.committed(log_bytes);
         if let (Some(writer), Some(files)) = (writer, self.files.borrow_mut().as_mut()) {
             files.writer = Some(writer);
@@ -419,7 +431,13 @@ impl Files {
     }
 }
 
-fn open_on_disk(primary: &Primary, key: &MailboxKey, id: &MailboxId, birth: bool) -> Result<Files, Fault> {
+/// Room that is promised to these.
+fn promised(queued: &[Queued]) -> Amount {
+    queued.iter().fold(Amount::default(), |all, each| all.plus(each.promised))
+}
+
+/// The files, and what is in the mailbox.
+fn open_on_disk(primary: &Primary, key: &MailboxKey, id: &MailboxId, birth: bool) -> Result<(Files, Amount), Fault> {
     let path = match primary.volumes.find(Kind::Mailbox, id)? {
         Some(path) => path,
         None if birth => {
@@ -433,5 +451,6 @@ fn open_on_disk(primary: &Primary, key: &MailboxKey, id: &MailboxId, birth: bool
     let options = &primary.settings.options;
     let writer = Writer::open(&path, key, id, options)?;
     let reader = Reader::beside(&writer, key, options)?;
-    Ok(Files { path, reader, spares: Vec::new(), writer: Some(writer) })
+    let usage = reader.usage()?;
+    Ok((Files { path, reader, spares: Vec::new(), writer: Some(writer) }, usage.into()))
 }

@@ -85,7 +85,7 @@ impl Residents {
             let _ = resident.enter().await;
             drop(hold);
         }
-        let resident = Resident::start(&self.primary, Rc::downgrade(self), id, opening);
+        let resident = Resident::start(&self.primary, Rc::downgrade(self), self.boxes.rooms.of(&id), opening);
         self.table.borrow_mut().insert(id, resident.clone());
         let hold = resident.hold();
         tokio::task::spawn_local(drain::run(self.boxes.clone(), resident.clone()));

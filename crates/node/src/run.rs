@@ -66,7 +66,8 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
     }
     let grpc = listeners.take(GRPC_LISTENER, config.node.listen_grpc)?;
     let births = register::births(directory.clone(), tokio::runtime::Handle::current());
-    let node = Node::start(settings(&config), sessions, &tls.server, births)?;
+    let settings = Settings { pools: Some(directory.clone()), ..settings(&config) };
+    let node = Node::start(settings, sessions, &tls.server, births)?;
     if let Some(address) = config.metrics.listen {
         let metrics = listeners.take(METRICS_LISTENER, address)?;
         tokio::spawn(telemetry::serve(metrics, recorder, node.health(), shutdown.clone()));

@@ -163,6 +163,10 @@ async fn run(
     mut inbox: mpsc::Receiver<Request>,
     stop: CancellationToken,
 ) {
+    let sweeping = {
+        let boxes = shard.boxes.clone();
+        tokio::task::spawn_local(async move { boxes.rooms.sweep().await })
+    };
     let mut links = JoinSet::new();
     let mut open = true;
     loop {
@@ -195,6 +199,8 @@ async fn run(
         };
         tokio::join!(requests, shard.residents.emptied());
         shard.boxes.emptied().await;
+        sweeping.abort();
+        shard.boxes.rooms.settle_all().await;
     };
     if tokio::time::timeout(Duration::from_millis(SHUTDOWN_MS_MAX), finish).await.is_err() {
         tracing::warn!(shard = shard.index, "not everything could be closed in time; the next start recovers it");

@@ -8,6 +8,7 @@ use crate::credit::Credit as Window;
 use crate::fault::{Fault, internal, limit, malformed, unavailable};
 use crate::intake::{Intake, too_big};
 use crate::limits::TRANSFER_STALL_MS_MAX;
+use crate::quota::{Amount, Promise, Shortage};
 use crate::resident::Use;
 use crate::session::Call;
 use crate::writer::Origin;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use mailbox::{Append, Appended, Content, FolderId, FolderRef, Piece, TokenAnswer, UploadId};
 use model::limits::{APPEND_MESSAGES_MAX, CREDIT_BYTES, MESSAGE_BYTES_MAX};
-use model::{DeliveryId, Flags, FolderName, Keyword, Token, Uid};
+use model::{DeliveryId, Flags, FolderName, Keyword, Token, Uid, UidSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use wire::convert::{flags, folder_name, keywords, token};
@@ -120,14 +121,44 @@ impl Staging {
     }
 
     /// Makes a message of the content and the pieces staged here. Answered after its commit is durable.
-    pub async fn append(mut self, origin: Origin, letter: Letter, content: Content) -> Result<Appended, Fault> {
+    pub async fn append(mut self, promise: Promise, letter: Letter, content: Content) -> Result<Appended, Fault> {
         let content = if self.staged { content.with_upload(self.upload) } else { content };
         let append = move |tx: &mut mailbox::Tx<'_>| tx.append(letter.append(content));
-        let appended = self.usage.write(origin, true, append).await?;
+        let appended = self.usage.write_for(Some(promise), Origin::default(), append).await?;
         // Pieces of a message that was known before belong to nothing.
         self.staged &= appended.already;
         Ok(appended)
     }
+}
+
+impl Staging {
+    /// Room for new messages, of which one may take the place of another.
+    async fn room_for(&self, new: Amount, replaced: Option<(FolderId, Uid)>) -> Result<Promise, Shortage> {
+        let gone = match replaced {
+            Some((folder, uid)) => self.usage.read(|reader| reader.usage_of(folder, &UidSet::range(uid, uid)))?.into(),
+            None => Amount::default(),
+        };
+        let more = new.less(gone);
+        self.usage.resident().room.promise(more, more).await
+    }
+}
+
+/// For what has no room only one thing can be done: to answer it as before, if it was committed before.
+pub fn promised_or_known(promise: Result<Promise, Shortage>, token: Option<Token>) -> Result<Option<Promise>, Fault> {
+    match promise {
+        Ok(promise) => Ok(Some(promise)),
+        Err(Shortage::Full | Shortage::Never) if token.is_some() => Ok(None),
+        Err(shortage) => Err(shortage.into()),
+    }
+}
+
+/// See [`promised_or_known`].
+///
+/// # Errors
+/// [`mailbox::Error::OverQuota`] when there is no room and it was not committed before.
+pub fn require_known(tx: &mailbox::Tx<'_>, has_room: bool, token: Option<Token>) -> Result<(), mailbox::Error> {
+    let known = |token| tx.token_result(token).map(|known| known.is_some());
+    if has_room || token.as_ref().map_or(Ok(false), known)? { Ok(()) } else { Err(mailbox::Error::OverQuota) }
 }
 
 impl Drop for Staging {
@@ -141,8 +172,8 @@ impl Drop for Staging {
 }
 
 /// Makes messages of several that are whole, in this order and in one transaction: all or none. Each has its own delivery or
-/// token, and one that was committed before is passed over. Answered after the commit is durable.
-pub async fn append_each(whole: Vec<(Staging, Letter, Content)>) -> Result<(), Fault> {
+/// token, and one that was committed before is passed over. Room for them is promised. Answered after the commit is durable.
+pub async fn append_each(whole: Vec<(Staging, Letter, Content)>, promise: Promise) -> Result<(), Fault> {
     let mut stagings = Vec::with_capacity(whole.len());
     let mut letters = Vec::with_capacity(whole.len());
     for (staging, letter, content) in whole {
@@ -154,7 +185,7 @@ pub async fn append_each(whole: Vec<(Staging, Letter, Content)>) -> Result<(), F
         let appended = letters.iter().map(|(letter, content)| Ok(tx.append(letter.append(content.clone()))?.already));
         appended.collect::<Result<Vec<bool>, mailbox::Error>>()
     };
-    let already = first.usage.write(Origin::default(), true, append).await?;
+    let already = first.usage.write_for(Some(promise), Origin::default(), append).await?;
     // Pieces of messages that were known before belong to nothing.
     stagings.iter_mut().zip(already).for_each(|(staging, already)| staging.staged &= already);
     Ok(())
@@ -197,11 +228,16 @@ impl Messages {
             stagings.push(staging);
         }
         let Some(first) = stagings.first() else { return Err(malformed("an append without a message")) };
+        let new = letters.iter().map(|(_, content)| Amount::message(content.size()));
+        let promise = first.room_for(new.fold(Amount::default(), Amount::plus), replaced).await;
+        let promise = promised_or_known(promise, token)?;
+        let has_room = promise.is_some();
         let append = move |tx: &mut mailbox::Tx<'_>| {
+            require_known(tx, has_room, token)?;
             let appends = letters.iter().map(|(letter, content)| letter.append(content.clone()));
             tx.append_all(appends, replaced, token)
         };
-        let appended = first.usage.write(call.origin(false), true, append).await?;
+        let appended = first.usage.write_for(promise, call.origin(false), append).await?;
         // Pieces of messages that were known before belong to nothing.
         stagings.iter_mut().for_each(|staging| staging.staged &= appended.already);
         Ok(appended)

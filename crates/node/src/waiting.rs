@@ -7,6 +7,7 @@
 use crate::fault::Fault;
 use crate::limits::WAITING_MESSAGES_MAX;
 use crate::primary::Primary;
+use crate::quota::{Promise, Room, Rooms};
 use crate::volume::Kind;
 use bytes::Bytes;
 use mailbox::waiting::{Closing, WaitingFile};
@@ -22,6 +23,8 @@ use wire::session::FailureCode;
 pub struct Boxes {
     primary: Arc<Primary>,
     table: RefCell<HashMap<MailboxId, Weak<WaitingBox>>>,
+    /// What is counted of each mailbox, here and where it is open.
+    pub rooms: Rooms,
     emptied: Notify,
 }
 
@@ -29,6 +32,8 @@ pub struct Boxes {
 pub struct WaitingBox {
     /// Whose mail waits.
     pub id: MailboxId,
+    /// Where it is counted.
+    pub room: Rc<Room>,
     boxes: Rc<Boxes>,
     /// Those that were given it and have not said that they are done.
     users: Cell<usize>,
@@ -59,7 +64,12 @@ enum Absent {
 impl Boxes {
     /// None in use.
     pub fn new(primary: &Arc<Primary>) -> Rc<Self> {
-        Rc::new(Self { primary: primary.clone(), table: RefCell::default(), emptied: Notify::new() })
+        Rc::new_cyclic(|boxes| Self {
+            primary: primary.clone(),
+            table: RefCell::default(),
+            rooms: Rooms::new(primary, boxes.clone()),
+            emptied: Notify::new(),
+        })
     }
 
     /// The mailbox's box; the same for all who use it at once. Each of them calls `rest` when it is done.
@@ -69,10 +79,26 @@ impl Boxes {
             waiting.users.set(waiting.users.get() + 1);
             return waiting;
         }
-        let waiting = WaitingBox { id: *id, boxes: self.clone(), users: Cell::new(1), file: Mutex::new(None) };
-        let waiting = Rc::new(waiting);
+        let waiting = Rc::new(WaitingBox {
+            id: *id,
+            room: self.rooms.of(id),
+            boxes: self.clone(),
+            users: Cell::new(1),
+            file: Mutex::new(None),
+        });
         table.insert(*id, Rc::downgrade(&waiting));
         waiting
+    }
+
+    /// Counts what waits for a mailbox, where that is not known.
+    ///
+    /// # Errors
+    /// Of the file.
+    pub async fn count(self: &Rc<Self>, id: &MailboxId) -> Result<(), Fault> {
+        let waiting = self.get(id);
+        let counted = waiting.count().await;
+        waiting.rest().await;
+        counted
     }
 
     /// Waits until none is in use.
@@ -141,6 +167,13 @@ impl WaitingBox {
         Ok(known)
     }
 
+    /// Counts what waits. Nothing is awaited between the file and the room, so that no message is missed or counted twice.
+    pub async fn count(&self) -> Result<(), Fault> {
+        let counted = self.with(Absent::LetBe, |file| file.usage()).await?;
+        self.room.counted(counted.unwrap_or_default().into());
+        Ok(())
+    }
+
     /// Whether the delivery is there, whole.
     pub async fn known(&self, delivery: DeliveryId) -> Result<bool, Fault> {
         Ok(self.with(Absent::LetBe, move |file| file.known(&delivery)).await?.unwrap_or(false))
@@ -160,7 +193,7 @@ impl WaitingBox {
     }
 
     /// Writes what is left and what closes it; durable on return: from here on it waits for its owner.
-    pub async fn complete(&self, delivery: DeliveryId, last: Last) -> Result<(), Fault> {
+    pub async fn complete(&self, delivery: DeliveryId, last: Last, promise: Promise) -> Result<(), Fault> {
         let Last { begin, data, wrap, prefix, junk } = last;
         let now = self.boxes.primary.now();
         self.with(Absent::Make, move |file| {
@@ -172,8 +205,9 @@ impl WaitingBox {
             }
             file.complete(&delivery, Closing { wrap: &wrap, prefix: &prefix, junk })
         })
-        .await
-        .map(|_| ())
+        .await?;
+        promise.waits();
+        Ok(())
     }
 
     /// Gives up a message that was begun. One that cannot be discarded now is dropped when the file is next opened.

@@ -8,6 +8,7 @@
 //! failed for any reason but a full disk the connection is given up: what the file holds is learned by opening it anew.
 
 use crate::fault::{Fault, unavailable};
+use crate::quota::Amount;
 use mailbox::{Batch, Change, FolderId, Tx, Writer};
 use model::UidSet;
 use tokio::sync::oneshot;
@@ -69,6 +70,8 @@ pub struct Queued {
     pub origin: Origin,
     /// Whether it may bring new messages: those are claimed as recent for a session that looks on.
     pub brings: bool,
+    /// Room that was promised to it.
+    pub promised: Amount,
     /// What to do.
     pub work: Box<dyn Work>,
 }
@@ -77,6 +80,8 @@ pub struct Queued {
 pub struct Group {
     /// The operations, in order.
     pub queued: Vec<Queued>,
+    /// What the mailbox may hold.
+    pub quota: mailbox::Quota,
     /// Folders that a session has selected for writing: what arrives there is recent to it (RFC 3501 §2.3.2).
     pub watched: Vec<FolderId>,
 }
@@ -101,26 +106,29 @@ pub struct Committed {
     pub recent: Vec<(FolderId, UidSet)>,
     /// Whether the commit is durable.
     pub outcome: Result<(), Fault>,
+    /// What the mailbox holds, when that has changed.
+    pub usage: Option<Amount>,
     /// Octets of the write-ahead log now.
     pub log_bytes: u64,
 }
 
 /// Runs and commits a group. On a writer thread.
 pub fn commit(mut writer: Writer, group: Group) -> Committed {
-    let Group { mut queued, watched } = group;
+    let Group { mut queued, quota, watched } = group;
+    writer.set_quota(quota);
     let mut marks = Vec::with_capacity(queued.len());
     let result = run_and_commit(&mut writer, &mut queued, &watched, &mut marks);
-    let (mut changes, recent, outcome, writer) = match result {
+    let (mut changes, recent, usage, outcome, writer) = match result {
         // What is committed stands; after an operation that the disk failed, the connection is given up all the same.
-        Ok((changes, recent)) => {
+        Ok((changes, recent, usage)) => {
             let kept = (!writer.has_failed()).then_some(writer);
-            (changes.into_iter(), recent, Ok(()), kept)
+            (changes.into_iter(), recent, usage, Ok(()), kept)
         }
         Err(error) => {
             // The transaction was rolled back and the file is as it was, or nobody knows: never is a sync that failed tried
             // again on this connection, because the system reports it once and forgets what it could not write.
             let kept = error.is_harmless().then_some(writer);
-            (Vec::new().into_iter(), Vec::new(), Err(error.into()), kept)
+            (Vec::new().into_iter(), Vec::new(), None, Err(error.into()), kept)
         }
     };
     let mut told = 0;
@@ -132,10 +140,10 @@ pub fn commit(mut writer: Writer, group: Group) -> Committed {
     });
     let parts = parts.collect();
     let log_bytes = writer.as_ref().map_or(0, Writer::log_bytes);
-    Committed { writer, parts, recent, outcome, log_bytes }
+    Committed { writer, parts, recent, outcome, usage, log_bytes }
 }
 
-type Changed = (Vec<Change>, Vec<(FolderId, UidSet)>);
+type Changed = (Vec<Change>, Vec<(FolderId, UidSet)>, Option<Amount>);
 
 /// Leaves in `marks` how many changes there were after each operation.
 fn run_and_commit(
@@ -160,8 +168,9 @@ fn run_and_commit(
             }
         }
     }
+    let usage = batch.usage()?.map(Amount::from);
     // Durable on return: synchronous=FULL syncs the write-ahead log before the commit returns.
-    Ok((batch.commit()?, recent))
+    Ok((batch.commit()?, recent, usage))
 }
 
 /// The answer of queued work.

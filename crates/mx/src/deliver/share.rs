@@ -254,7 +254,12 @@ impl Share {
             recipient.waits = match verdict {
                 Verdict::Open => false,
                 Verdict::Waiting => true,
-                Verdict::Unavailable | Verdict::NoRoom | Verdict::WrongNode | Verdict::DiskFull | Verdict::TooBig => {
+                Verdict::Unavailable
+                | Verdict::NoRoom
+                | Verdict::WrongNode
+                | Verdict::DiskFull
+                | Verdict::TooBig
+                | Verdict::OverLimit => {
                     return Err(DeliverError::NoLongerAdmitted);
                 }
             };
@@ -287,7 +292,7 @@ impl Share {
 pub(super) const fn is_committed(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Stored | Outcome::Waiting | Outcome::Already => true,
-        Outcome::Failed | Outcome::NoRoom | Outcome::DiskFull => false,
+        Outcome::Failed | Outcome::NoRoom | Outcome::DiskFull | Outcome::OverLimit => false,
     }
 }
 

@@ -113,6 +113,11 @@ async fn what_is_not_committed_is_not_acknowledged() {
         (Trouble::Fails(Outcome::Failed), b"x\r\n".to_vec(), PUT_OFF),
         (Trouble::Fails(Outcome::NoRoom), b"x\r\n".to_vec(), "452 4.2.2 Mailbox full"),
         (Trouble::Fails(Outcome::DiskFull), b"x\r\n".to_vec(), "452 4.3.1 Not enough storage, try again later"),
+        (
+            Trouble::Fails(Outcome::OverLimit),
+            b"x\r\n".to_vec(),
+            "552 5.2.2 The message is larger than this mailbox may become",
+        ),
         (Trouble::BeforeCommit, large(), PUT_OFF),
     ] {
         let world = World::start().await;

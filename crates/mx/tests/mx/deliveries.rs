@@ -98,6 +98,7 @@ async fn verdicts_of_the_node() {
         (Verdict::NoRoom, "452 4.2.2 Mailbox full"),
         (Verdict::DiskFull, "452 4.3.1 Not enough storage, try again later"),
         (Verdict::TooBig, "552 5.2.3 Message too big for this mailbox"),
+        (Verdict::OverLimit, "552 5.2.2 The message is larger than this mailbox may become"),
         (Verdict::WrongNode, "451 4.3.0 Temporarily unavailable, try again later"),
     ] {
         world.nodes[0].script([Trouble::Says(verdict)]);

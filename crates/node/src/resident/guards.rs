@@ -2,7 +2,8 @@
 
 use super::Resident;
 use crate::fault::{Fault, unavailable};
-use crate::writer::{self, Origin, work};
+use crate::quota::Promise;
+use crate::writer::{self, Origin, Queued, work};
 use mailbox::{Reader, Tx};
 use std::rc::Rc;
 
@@ -68,8 +69,40 @@ impl Use {
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T, mailbox::Error> + Send + 'static,
     {
+        self.queue(origin, brings, None, op)
+    }
+
+    /// [`Use::write`] of what may bring new messages, with the room that was promised for them, if there was any.
+    pub fn write_for<T, F>(
+        &self,
+        promise: Option<Promise>,
+        origin: Origin,
+        op: F,
+    ) -> impl Future<Output = Result<T, Fault>> + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, mailbox::Error> + Send + 'static,
+    {
+        self.queue(origin, true, promise, op)
+    }
+
+    fn queue<T, F>(
+        &self,
+        origin: Origin,
+        brings: bool,
+        promise: Option<Promise>,
+        op: F,
+    ) -> impl Future<Output = Result<T, Fault>> + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, mailbox::Error> + Send + 'static,
+    {
         let (work, answered) = work(op);
-        let queued = self.0.queue(origin, brings, work);
+        let promised = promise.as_ref().map(Promise::amount).unwrap_or_default();
+        let queued = self.0.queue(Queued { origin, brings, promised, work });
+        if let (Ok(()), Some(promise)) = (&queued, promise) {
+            promise.hand_over();
+        }
         let keep = self.again();
         async move {
             queued?;

@@ -7,7 +7,8 @@
 use super::{Resident, Use};
 use crate::fault::{Fault, unavailable};
 use crate::limits::{INDEX_BATCH_MESSAGES, INDEX_QUIET_MS, INDEX_WAIT_MS_MAX};
-use crate::writer::{self, Origin, work};
+use crate::quota::Amount;
+use crate::writer::{self, Origin, Queued, work};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -86,7 +87,7 @@ impl Resident {
         let batch = usage.reading().read_in_pool(|reader| reader.index_batch(INDEX_BATCH_MESSAGES)).await?;
         let (emails, more) = (batch.len(), batch.has_more());
         let (work, answered) = work(move |tx| tx.index(&batch));
-        self.enqueue(Origin::default(), false, work)?;
+        self.enqueue(Queued { origin: Origin::default(), brings: false, promised: Amount::default(), work })?;
         writer::answer(answered).await?;
         metrics::counter!("brevdue_node_indexed_total").increment(emails as u64);
         Ok(more)

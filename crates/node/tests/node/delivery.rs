@@ -2,7 +2,7 @@
 
 use crate::client::INBOX;
 use crate::world::{Owner, World, delivery_id, eventually};
-use model::Role;
+use model::{DeliveryId, Role};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
@@ -20,8 +20,13 @@ pub struct Stream {
 
 impl Stream {
     pub async fn begin(world: &World, number: u8) -> Self {
+        Self::begin_sized(world, delivery_id(number), 0).await
+    }
+
+    /// With a declared size.
+    pub async fn begin_sized(world: &World, delivery: DeliveryId, size: u64) -> Self {
         let (steps, stream) = mpsc::channel(64);
-        let begin = Begin { delivery_id: delivery_id(number).as_bytes().to_vec().into(), size: 0 };
+        let begin = Begin { delivery_id: delivery.as_bytes().to_vec().into(), size };
         steps.send(DeliverRequest { step: Some(Step::Begin(begin)) }).await.unwrap();
         let replies = world.mx().deliver(ReceiverStream::new(stream)).await.unwrap().into_inner();
         Self { steps, replies }

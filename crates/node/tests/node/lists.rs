@@ -2,7 +2,7 @@
 
 use crate::client::{Client, INBOX, code, copy_to};
 use crate::delivery::{MESSAGE, Stream};
-use crate::world::{Owner, World};
+use crate::world::{Owner, World, delivery_id};
 use model::limits::{ANNOTATION_ENTRY_BYTES_MAX, ANNOTATION_VALUE_BYTES_MAX};
 use wire::node::Verdict;
 use wire::session::client_frame::Body;
@@ -97,12 +97,12 @@ async fn annotations() {
 }
 
 #[tokio::test]
-async fn a_quota_refuses_what_is_over_it_and_keeps_what_was_admitted() {
-    let room = 3 * MESSAGE.len() as u64;
+async fn a_quota_refuses_what_is_over_it_and_keeps_what_it_promised() {
+    let room = 4 * MESSAGE.len() as u64;
     let quota = mailbox::Quota { bytes_max: room, messages_max: 0 };
     let (world, owner) = (World::with(|settings| settings.options.quota = quota).await, Owner::new(1));
     let mut client = world.session(&owner).await;
-    let mut first = Stream::begin(&world, 1).await;
+    let mut first = Stream::begin_sized(&world, delivery_id(1), MESSAGE.len() as u64).await;
     assert_eq!(first.admit(&owner).await, Verdict::Open);
     let uid = client.append_inbox(1, MESSAGE).await;
     client.append_inbox(1, MESSAGE).await;
@@ -111,16 +111,18 @@ async fn a_quota_refuses_what_is_over_it_and_keeps_what_was_admitted() {
     assert_eq!(client.refused(1, Body::Copy(copy_to(inbox, &[uid], "Sent", false))).await, FailureCode::OverQuota);
     let append = Append { folder: INBOX.into(), size: MESSAGE.len() as u64, ..Append::default() };
     assert_eq!(code(client.append(1, append, MESSAGE).await), FailureCode::OverQuota);
-    // A delivery is refused before its body.
+    // A delivery is refused before its body, for now or for ever.
     let mut second = Stream::begin(&world, 2).await;
     assert_eq!(second.admit(&owner).await, Verdict::NoRoom);
-    // The one that was admitted before is kept, over the quota.
+    let mut large = Stream::begin_sized(&world, delivery_id(3), room + 1).await;
+    assert_eq!(large.admit(&owner).await, Verdict::OverLimit);
+    // The one that was admitted before has its place.
     first.plain(MESSAGE).await;
     let outcomes = first.commit(MESSAGE.len() as u64, 0).await;
     assert_eq!(outcomes, [(owner.mailbox.to_string(), wire::node::Outcome::Stored)]);
     let Answer::Quota(answer) = client.call(1, Body::GetQuota(GetQuota {})).await else { panic!() };
     let held = 4 * MESSAGE.len() as u64;
     let expected =
-        Quota { bytes: held, bytes_max: room, messages: 4, messages_max: 0, folders: 6, folders_max: 10_000 };
+        Quota { bytes: held, bytes_max: room, messages: 4, folders: 6, folders_max: 10_000, ..Quota::default() };
     assert_eq!(answer, expected);
 }

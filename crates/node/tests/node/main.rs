@@ -5,9 +5,12 @@
 mod client;
 mod delivery;
 mod drain;
+mod fleet;
 mod indexing;
 mod links;
 mod lists;
+mod pools;
+mod pools_at_random;
 mod prefix;
 mod pushes;
 mod queue;

@@ -92,7 +92,7 @@ pub fn delivery_id(number: u8) -> DeliveryId {
     DeliveryId::from_bytes([number; 16])
 }
 
-fn issue(dir: &Path, role: Role) -> Internal {
+pub fn issue(dir: &Path, role: Role) -> Internal {
     let stem = dir.join(role.name());
     let now = Timestamp::now();
     if !stem.with_extension("crt").exists() {

@@ -65,7 +65,8 @@ pub(super) fn share(need: Need, pools: impl Iterator<Item = Pool>) -> Option<u64
     if need.least == 0 {
         return Some(need.kept);
     }
-    (need.kept.saturating_add(need.least) <= most).then_some(most)
+    let least = need.kept.saturating_add(need.least);
+    (least <= most).then_some(least)
 }
 
 #[cfg(test)]
@@ -95,7 +96,8 @@ mod tests {
     #[test]
     fn the_tightest_pool_counts_and_is_never_overdrawn() {
         assert_eq!(bytes((0, 10, 10), &[(0, 99), (0, 99)]), Some(10));
-        assert_eq!(bytes((50, 10, 20), &[(1000, 930), (100, 35)]), Some(65));
+        assert_eq!(bytes((50, 10, 20), &[(1000, 930), (100, 30)]), Some(70));
+        assert_eq!(bytes((50, 10, 20), &[(1000, 930), (100, 31)]), Some(60));
         assert_eq!(bytes((50, 10, 20), &[(1000, 930), (100, 40)]), Some(60));
         assert_eq!(bytes((50, 10, 20), &[(1000, 930), (100, 41)]), None);
         assert_eq!(bytes((50, 10, 20), &[(1000, 930), (100, 200)]), None);
