@@ -37,6 +37,10 @@ pub const LEASE_WAIT_MS: u32 = 20_000;
 pub const FULL_PAUSE_MS: u64 = 250;
 /// Milliseconds until a node that did not answer is asked again.
 pub const NODE_PAUSE_MS: u64 = 1_000;
+/// Seconds for which a message is tried to be read for its notice: a node's restart takes less.
+pub const ORIGINAL_SECONDS_MAX: u64 = 60;
+/// What an operator is told of a worker that was too slow, or had no node to tell.
+const ENDED: &str = "a lease ended before its entry was settled";
 /// Seconds between two looks at which nodes there are.
 pub const NODES_SECONDS: u64 = 10;
 /// Milliseconds that are waited, when the process is to end, for entries that a node may have handed out already.
@@ -240,7 +244,10 @@ impl Worker {
             return;
         };
         self.judge(queue, leased, &place, &attempted).await;
-        let request = self.settlement(leased, &entry, attempted, &text).await;
+        let request = tokio::select! {
+            () = held.lost() => return tracing::warn!(node = queue.node(), entry = leased.entry, "{ENDED}"),
+            request = self.settlement(leased, &entry, attempted, &text) => request,
+        };
         settle(queue, request, &held).await;
     }
 
@@ -319,7 +326,7 @@ async fn settle(queue: &Queue, request: SettleRequest, held: &Held) {
     };
     tokio::select! {
         () = trying => {}
-        () = held.lost() => tracing::warn!(node = queue.node(), entry, "a lease ended before its entry was settled"),
+        () = held.lost() => tracing::warn!(node = queue.node(), entry, "{ENDED}"),
     }
 }
 
@@ -356,17 +363,21 @@ async fn next(body: Option<Body>) -> Option<(Result<Bytes, String>, Option<Body>
     }
 }
 impl NodeText {
-    /// What comes back with a notice: the whole message, or its header as far as it can be read.
+    /// What comes back with a notice: the whole message or its header. A node that is away for a moment is waited for: without
+    /// it there is no settlement either.
     async fn original(&self, whole: bool) -> Original {
-        if !whole {
-            return text::header(self).await;
-        }
-        let mut text = Vec::new();
-        if let Ok(mut pieces) = self.open().await {
-            while let Some(Ok(piece)) = pieces.next().await {
-                text.extend_from_slice(&piece);
+        let reading = async {
+            loop {
+                match text::original(self, whole).await {
+                    Ok(original) => return original,
+                    Err(error) => {
+                        tracing::debug!(node = self.queue.node(), error, "a message cannot be read for its notice")
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(NODE_PAUSE_MS)).await;
             }
-        }
-        Original { text, whole }
+        };
+        let limit = Duration::from_secs(ORIGINAL_SECONDS_MAX);
+        tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| text::nothing())
     }
 }
