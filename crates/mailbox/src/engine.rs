@@ -46,12 +46,21 @@ pub struct Options {
     pub quota: Quota,
     /// The disk.
     pub disk: &'static dyn Disk,
+    /// Octets of log at which reads that last are ended; the default is [`crate::LOG_BYTES_MAX`].
+    pub log_bytes_max: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let cipher = if cfg!(feature = "multiple-ciphers") { Cipher::ChaCha20 } else { Cipher::SqlCipher4 };
-        Self { cipher, cache_kib: 2048, clock: Timestamp::now, quota: Quota::default(), disk: &SYSTEM_DISK }
+        Self {
+            cipher,
+            cache_kib: 2048,
+            clock: Timestamp::now,
+            quota: Quota::default(),
+            disk: &SYSTEM_DISK,
+            log_bytes_max: crate::LOG_BYTES_MAX,
+        }
     }
 }
 

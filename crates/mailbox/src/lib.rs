@@ -25,6 +25,7 @@ pub mod ingest;
 mod keywords;
 pub mod ledger;
 mod log;
+mod long_read;
 mod mark;
 pub mod portable;
 pub mod queue;
@@ -47,7 +48,7 @@ mod writer;
 
 pub use annotation::{Annotated, Annotation, Depth};
 pub use check::{CheckStep, Checker, Depth as CheckDepth, Finding, Interrupter, Part as CheckPart};
-pub use checkpoint::LOG_BYTES_DUE;
+pub use checkpoint::{LOG_BYTES_DUE, LOG_BYTES_MAX};
 pub use create::{create, create_with};
 pub use disk::{Disk, SYSTEM_DISK, SystemDisk};
 pub use engine::{Cipher, Clock, Options};

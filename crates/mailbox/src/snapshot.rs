@@ -9,6 +9,7 @@ use crate::create::{remove_if_there, sync_parent, with_suffix};
 use crate::disk::Disk;
 use crate::engine::{self, Access, Options};
 use crate::error::Error;
+use crate::long_read::LongRead;
 use crate::schema::{MAILBOX, QUEUE, Schema, WAITING};
 use crate::writer;
 use model::{MailboxId, QueueId};
@@ -168,6 +169,8 @@ fn copy(source: &Path, subject: &Subject<'_>, options: &Options, part: &Path, pa
     // The engine counts writing another file as writing. Of this one it only reads.
     connection.execute_batch("PRAGMA query_only=OFF;")?;
     let name = part.to_str().ok_or(Error::Vault("the volume's path is not UTF-8".to_owned()))?;
+    // One read transaction, as long as it takes: ended where the log behind it grows to its bound.
+    let _read = LongRead::begin(source, &connection);
     connection.execute("VACUUM INTO ?1", [name])?;
     Ok(())
 }

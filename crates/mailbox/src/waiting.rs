@@ -4,6 +4,7 @@
 //! A message is whole when its key wrap is there, which is written in the same commit as its last octets. What is not whole
 //! is dropped on open: nobody was told that it was kept.
 
+use crate::checkpoint;
 use crate::create::{create_file, remove_if_there, sync_parent, with_suffix};
 use crate::disk::Disk;
 use crate::engine::{self, Access, Options};
@@ -197,10 +198,8 @@ impl WaitingFile {
             .disk
             .length(&with_suffix(&self.path, "-wal"))
             .map_err(|error| Error::io("measuring the log", error))?;
-        if log.unwrap_or_default() >= LOG_BYTES_DUE {
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        }
-        Ok(())
+        let log = log.unwrap_or_default();
+        if log >= LOG_BYTES_DUE { checkpoint::move_log(&self.connection, &self.path, log) } else { Ok(()) }
     }
 
     /// Closes the file in order: its log goes into it.
@@ -355,14 +354,14 @@ impl WaitingFile {
     /// that would be taken for one.
     ///
     /// # Errors
-    /// [`Error::StillWaiting`] when it is not empty; then it stays as it is.
+    /// [`Error::StillWaiting`] when it is not empty, [`Error::Busy`] while somebody reads it; then it stays as it is.
     pub fn delete_file(self) -> Result<(), Error> {
         if !self.is_empty()? {
             return Err(Error::StillWaiting);
         }
         // All of the log is in the file, and that on stable storage, before the log's name goes: a power cut may bring back
         // either name without the other, and the file must be empty without its log.
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        checkpoint::move_all(&self.connection, &self.path)?;
         engine::close(self.connection)?;
         for suffix in ["-mark", "", "-wal", "-shm"] {
             remove_if_there(self.disk, &with_suffix(&self.path, suffix))?;

@@ -25,6 +25,8 @@ pub struct Writer {
     counters: Counters,
     clock: Clock,
     pub(crate) quota: Quota,
+    /// See [`Options`].
+    pub(crate) log_bytes_max: u64,
     /// The disk failed under an operation.
     failed: bool,
     mark: Mark,
@@ -63,7 +65,8 @@ impl Writer {
         mark.require(counters.changes)?;
         crate::staging::give_up_all(&connection)?;
         let (disk, clock, quota) = (options.disk, options.clock, options.quota);
-        Ok(Self { connection, path: path.to_owned(), disk, counters, clock, quota, failed: false, mark })
+        let log_bytes_max = options.log_bytes_max;
+        Ok(Self { connection, path: path.to_owned(), disk, counters, clock, quota, log_bytes_max, failed: false, mark })
     }
 
     /// Closes the file in order: when no reader is left its log goes into it and is removed. A writer that is dropped instead,
@@ -85,8 +88,9 @@ impl Writer {
     /// Begins a batch; nobody else may write until it ends. Dropping it undoes it.
     ///
     /// # Errors
-    /// [`Error::Busy`] when another connection writes.
+    /// [`Error::Busy`] when another connection writes, and while one that reads on keeps the log at twice its bound.
     pub fn batch(&mut self) -> Result<Batch<'_>, Error> {
+        self.bound_log().map_err(|error| error.on(self.disk, &self.path))?;
         run(&self.connection, "BEGIN IMMEDIATE")?;
         Ok(Batch { writer: self, changes: Vec::new(), device: None, dirty: false, done: false })
     }

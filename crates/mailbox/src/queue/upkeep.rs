@@ -2,6 +2,7 @@
 
 use super::REMEMBERED_MS;
 use super::file::QueueFile;
+use crate::checkpoint;
 use crate::create::with_suffix;
 use crate::error::Error;
 use rusqlite::{Connection, params};
@@ -27,9 +28,10 @@ impl QueueFile {
     pub fn upkeep(&mut self, is_idle: bool) -> Result<bool, Error> {
         let log = with_suffix(&self.path, "-wal");
         let log = self.options.disk.length(&log).map_err(|error| Error::io("measuring the log", error))?;
-        if log.unwrap_or_default() >= if is_idle { LOG_BYTES_IDLE } else { LOG_BYTES_BUSY } {
-            // TRUNCATE, so that the length says what is left to move; it waits for readers, whose reads are one chunk long.
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        let log = log.unwrap_or_default();
+        if log >= if is_idle { LOG_BYTES_IDLE } else { LOG_BYTES_BUSY } {
+            // It is cut too where nobody is in the way, so that the length says what is left to move.
+            checkpoint::move_log(&self.connection, &self.path, log)?;
         }
         if is_idle { self.shrink() } else { Ok(false) }
     }
