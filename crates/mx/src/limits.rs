@@ -18,6 +18,8 @@ pub const ADMISSION_SECONDS_MAX: u64 = 20;
 pub const STALL_SECONDS_MAX: u64 = 60;
 /// Seconds for a node to commit.
 pub const COMMIT_SECONDS_MAX: u64 = 60;
+/// Seconds for a queue to take the notice of a success: the message is kept already, and its sender waits for the reply.
+pub const NOTICE_SECONDS_MAX: u64 = 20;
 /// Seconds to find out what became of a delivery whose answer was lost: a node's restart takes less. With
 /// [`COMMIT_SECONDS_MAX`] it stays well under the ten minutes that a client waits (RFC 5321 §4.5.3.2.6).
 pub const SETTLE_SECONDS_MAX: u64 = 120;

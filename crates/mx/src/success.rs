@@ -2,9 +2,10 @@
 //! is told in the conversation.
 //!
 //! Invariant: a notice is made after the message is on stable storage for everybody it tells of. One that cannot be queued is
-//! missed and logged: refusing the message for it would have it delivered twice.
+//! missed and logged, as is one that takes too long: refusing the message for it would have it delivered twice.
 
 use crate::Mx;
+use crate::limits::NOTICE_SECONDS_MAX;
 use crate::metrics as names;
 use crate::onward::signer;
 use crate::policy::Facts;
@@ -16,6 +17,10 @@ use smtp::Path;
 use smtp::command::Mail;
 use smtp::dsn::Notify;
 use smtp::notice::{Action, Letter, Notice, Original, Told, Written};
+use std::time::Duration;
+use tokio::time::timeout;
+
+const NOTICE_WAIT: Duration = Duration::from_secs(NOTICE_SECONDS_MAX);
 
 /// A message that was taken.
 pub struct Delivered<'a> {
@@ -75,7 +80,9 @@ pub async fn tell(mx: &Mx, delivered: &Delivered<'_>) {
         let about: Vec<_> =
             wanted.filter(|(one, junk)| !**junk && action(one) == Some(told)).map(|(one, _)| one).collect();
         let Some(first) = about.first() else { continue };
-        if let Err(error) = send(mx, delivered, told, first, &about).await {
+        let sent = timeout(NOTICE_WAIT, send(mx, delivered, told, first, &about)).await;
+        let late = Err(EnqueueError::Unavailable("the queue did not take it in time".to_owned()));
+        if let Err(error) = sent.unwrap_or(late) {
             tracing::warn!(%error, "a sender is not told of a success");
         }
     }
