@@ -10,7 +10,8 @@ const SECRETS: [&str; 3] =
 fn main() -> Result<(), Box<dyn Error>> {
     let proto = PathBuf::from("../../proto");
     println!("cargo:rerun-if-changed={}", proto.display());
-    let descriptors = protox::compile(["session.proto", "node.proto", "directory.proto", "queue.proto"], [&proto])?;
+    let descriptors =
+        protox::compile(["session.proto", "node.proto", "directory.proto", "queue.proto", "backup.proto"], [&proto])?;
     let path = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin");
     fs::write(&path, descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
@@ -19,6 +20,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".")
         // They hold secrets: what they print as is written by hand, in src/secrets.rs.
         .skip_debug(SECRETS)
-        .compile_protos(&["session.proto", "node.proto", "directory.proto", "queue.proto"], &["../../proto"])?;
+        .compile_protos(
+            &["session.proto", "node.proto", "directory.proto", "queue.proto", "backup.proto"],
+            &["../../proto"],
+        )?;
     Ok(())
 }

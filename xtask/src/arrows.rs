@@ -59,9 +59,11 @@ const ARROWS: &[(&str, &[&str])] = &[
         "outbound",
         &["model", "vault", "message", "smtp", "wire", "daemon", "directory", "node-client", "dns", "authentication"],
     ),
+    ("backup", &["model", "vault", "wire", "daemon", "directory"]),
     (
         "brevdue",
         &[
+            "backup",
             "model",
             "vault",
             "mailbox",

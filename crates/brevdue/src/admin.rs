@@ -6,6 +6,7 @@
 pub mod account;
 pub mod alias;
 pub mod domain;
+pub mod mailbox;
 pub mod queue;
 pub mod srs;
 pub mod webhook;

@@ -1,10 +1,12 @@
 //! The command line: commands, arguments and their help. What they do is in the other modules.
 
 mod account;
+mod backup;
 mod doors;
 mod mail;
 
 pub use account::{AccountCommand, Limits};
+pub use backup::{BackupArgs, BackupCommand, RestoreArgs};
 pub use doors::{ExportArgs, ExportFormat, FileCipher, ImapArgs, ImportArgs, ImportFormat};
 pub use mail::{
     Algorithms, DkimCommand, DnsArgs, Mode, PatternCommand, Payload, SrsCommand, Targets, WebhookCommand, Without,
@@ -52,6 +54,8 @@ pub enum Command {
     Mx(RoleArgs),
     /// Run a worker of the queues: delivery to other hosts and programs.
     Outbound(RoleArgs),
+    /// Run the worker that carries snapshots into stores; or make, list, restore and try backups.
+    Backup(BackupArgs),
     /// Check a configuration file, or print the reference.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -70,6 +74,9 @@ pub enum Command {
     /// Programs that are called with mail.
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// Mailboxes as a whole, with their owners' passwords.
+    #[command(subcommand)]
+    Mailbox(MailboxCommand),
     /// Mail that waits to leave.
     #[command(subcommand)]
     Queue(QueueCommand),
@@ -154,7 +161,7 @@ pub enum CaCommand {
         /// The folder of the authority.
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
-        /// directory, node, imap, pop3, mx, submission, outbound or admin.
+        /// directory, node, imap, pop3, mx, submission, outbound, backup or admin.
         #[arg(value_parser = parse_role)]
         role: Role,
         /// Further host names or addresses that stand in the certificate.
@@ -214,6 +221,23 @@ pub struct QueueMeant {
     /// Everything.
     #[arg(long)]
     pub all: bool,
+}
+
+/// `mailbox …`
+#[derive(Debug, Subcommand)]
+pub enum MailboxCommand {
+    /// Look whether a mailbox is sound: every page and its log, references, counters, contents, the text index, and its waiting
+    /// mail. A damaged mailbox in which nothing is found is written again.
+    Check {
+        /// The address.
+        address: String,
+        /// Leave out what has to read and decode everything: contents and the text index.
+        #[arg(long)]
+        quick: bool,
+        /// Read the owner's password, or the recovery key, from this file.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
 }
 
 /// `domain …`

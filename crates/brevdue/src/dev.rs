@@ -41,8 +41,11 @@ const START_POLL_MS: u64 = 20;
 /// How often a process may end during the start before the start counts as failed.
 const START_ENDS_MAX: u32 = 3;
 /// The order in which the roles end: who asks before who answers.
-const END_ORDER: [&[Role]; 3] =
-    [&[Role::Imap, Role::Pop3, Role::Mx, Role::Submission, Role::Outbound], &[Role::Node], &[Role::Directory]];
+const END_ORDER: [&[Role]; 3] = [
+    &[Role::Imap, Role::Pop3, Role::Mx, Role::Submission, Role::Outbound, Role::Backup],
+    &[Role::Node],
+    &[Role::Directory],
+];
 
 /// Runs until SIGTERM or Ctrl-C, then drains.
 pub fn run(args: &DevArgs, data: Option<&Path>, output: Output) -> Result<(), Failure> {

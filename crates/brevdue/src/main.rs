@@ -1,6 +1,7 @@
 //! The brevdue binary: roles, command line and dev. A table of contents; what each command does is in its module.
 
 mod admin;
+mod backups;
 mod ca;
 mod cli;
 mod config;
@@ -41,12 +42,17 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Submission(args) => role::run(Role::Submission, args, config),
         Command::Mx(args) => role::run(Role::Mx, args, config),
         Command::Outbound(args) => role::run(Role::Outbound, args, config),
+        Command::Backup(args) => match &args.command {
+            None => role::run(Role::Backup, &args.role, config),
+            Some(command) => admin::run(cli, async |admin| backups::run(admin, command, output).await),
+        },
         Command::Config(command) => config::run(command, config, output),
         Command::Ca(command) => ca::run(command, output),
         Command::Domain(command) => admin::run(cli, async |admin| admin::domain::run(admin, command, output).await),
         Command::Alias(command) => admin::run(cli, async |admin| admin::alias::run(admin, command, output).await),
         Command::Account(command) => admin::run(cli, async |admin| admin::account::run(admin, command, output).await),
         Command::Webhook(command) => admin::run(cli, async |admin| admin::webhook::run(admin, command, output).await),
+        Command::Mailbox(command) => admin::run(cli, async |admin| admin::mailbox::run(admin, command, output).await),
         Command::Queue(command) => admin::run(cli, async |admin| admin::queue::run(admin, command, output).await),
         Command::Srs(command) => admin::run(cli, async |admin| admin::srs::run(admin, command, output).await),
         Command::Export(args) => admin::run(cli, async |admin| doors::export(admin, args, output).await),

@@ -32,6 +32,16 @@ pub struct Owner {
 impl Owner {
     /// Signs in with a password or the recovery key.
     pub async fn sign_in(admin: &Admin, address: &Address, password: &Password) -> Result<Self, Failure> {
+        let opened = Self::try_sign_in(admin, address, password).await?;
+        opened.map_err(|error| Failure::refused(why(&Denied::Mailbox(error))).of(&address.alias()))
+    }
+
+    /// The same, for who has something to do about a mailbox that cannot be opened.
+    pub async fn try_sign_in(
+        admin: &Admin,
+        address: &Address,
+        password: &Password,
+    ) -> Result<Result<Self, ClientError>, Failure> {
         if admin.alone {
             let why = "its mailbox is with a node, and none runs on this folder; start `brevdue dev` on it";
             return Err(Failure::refused(why).of(&address.alias()));
@@ -39,8 +49,11 @@ impl Owner {
         let way = Way::new(admin, address)?;
         let proven = way.prove(password).await?;
         let mailbox = proven.mailbox;
-        let session = way.sign_in.open(proven).await.map_err(|denied| way.refused(&denied))?;
-        Ok(Self { address: way.address, mailbox, session })
+        match way.sign_in.open(proven).await {
+            Ok(session) => Ok(Ok(Self { address: way.address, mailbox, session })),
+            Err(Denied::Mailbox(error)) => Ok(Err(error)),
+            Err(denied) => Err(way.refused(&denied)),
+        }
     }
 
     /// Checks the password without opening the mailbox: with what this gives a copy of the mailbox opens, too.

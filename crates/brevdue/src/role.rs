@@ -36,6 +36,7 @@ async fn start(role: Role, config: Config, listeners: Listeners, shutdown: Shutd
         Role::Imap => imap::run(config, listeners, shutdown).await.map_err(Failure::refused),
         Role::Mx => mx::run(config, listeners, shutdown).await.map_err(Failure::refused),
         Role::Outbound => outbound::run(config, listeners, shutdown).await.map_err(Failure::refused),
+        Role::Backup => backup::run(config, listeners, shutdown).await.map_err(Failure::refused),
         Role::Pop3 => pop3::run(config, listeners, shutdown).await.map_err(Failure::refused),
         Role::Submission => submission::run(config, listeners, shutdown).await.map_err(Failure::refused),
         Role::Admin => Err(Failure::Usage("admin is not a process".to_owned())),

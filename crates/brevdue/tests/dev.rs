@@ -107,8 +107,8 @@ fn pids(data: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Directory, node, two IMAP front-ends, POP3, MX, submission, outbound.
-const PROCESSES: usize = 8;
+/// Directory, node, two IMAP front-ends, POP3, MX, submission, outbound, backup.
+const PROCESSES: usize = 9;
 
 #[test]
 fn a_system_with_its_users_from_start_to_end() {

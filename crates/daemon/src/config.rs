@@ -1,5 +1,6 @@
 //! The configuration file: its sections, their defaults, and errors that say what to do. What a value means is its role's.
 
+mod backup;
 mod check;
 mod cidr;
 mod error;
@@ -9,6 +10,7 @@ mod outbound;
 mod pop3;
 mod submission;
 
+pub use backup::{Backup, BackupStore, StoreKind};
 pub use cidr::{Network, NotNetwork};
 pub use error::ConfigError;
 pub use mail::Mail;
@@ -61,6 +63,8 @@ pub struct Config {
     pub mx: Mx,
     /// `[outbound]`
     pub outbound: Outbound,
+    /// `[backup]`
+    pub backup: Backup,
     /// `[dns]`
     pub dns: Dns,
     /// `[redis]`
@@ -233,6 +237,10 @@ pub struct Node {
     pub quota_bytes_max: u64,
     /// Messages of one alias; 0 is no limit.
     pub quota_messages_max: u64,
+    /// Hours between two scrubs of a mailbox; 0 is never.
+    pub scrub_interval_hours: u32,
+    /// Octets a second that a scrub reads.
+    pub scrub_bytes_per_second: u64,
 }
 
 impl Node {
@@ -270,6 +278,8 @@ impl Default for Node {
             queue_bytes_max: 64 << 30,
             quota_bytes_max: 0,
             quota_messages_max: 0,
+            scrub_interval_hours: 168,
+            scrub_bytes_per_second: 8 << 20,
         }
     }
 }

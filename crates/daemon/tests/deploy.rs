@@ -7,8 +7,8 @@ use model::Role;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PROCESSES: [Role; 7] =
-    [Role::Directory, Role::Node, Role::Imap, Role::Mx, Role::Pop3, Role::Submission, Role::Outbound];
+const PROCESSES: [Role; 8] =
+    [Role::Directory, Role::Node, Role::Imap, Role::Mx, Role::Pop3, Role::Submission, Role::Outbound, Role::Backup];
 
 fn deploy(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(path)
@@ -88,5 +88,5 @@ fn metrics_of_roles_on_one_machine_do_not_collide() {
         .map(|role| Config::load(&deploy(&format!("config/{role}.toml"))).unwrap().metrics.listen.unwrap().port())
         .into();
     ports.dedup();
-    assert_eq!(ports, [1090, 1091, 1092, 1093, 1094, 1095, 1096]);
+    assert_eq!(ports, [1090, 1091, 1092, 1093, 1094, 1095, 1096, 1097]);
 }

@@ -23,14 +23,25 @@ pub enum Role {
     Submission,
     /// The queue's delivery to other hosts and programs.
     Outbound,
+    /// Carries snapshots into stores.
+    Backup,
     /// The operator's command line.
     Admin,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 8] =
-        [Self::Directory, Self::Node, Self::Imap, Self::Pop3, Self::Mx, Self::Submission, Self::Outbound, Self::Admin];
+    pub const ALL: [Self; 9] = [
+        Self::Directory,
+        Self::Node,
+        Self::Imap,
+        Self::Pop3,
+        Self::Mx,
+        Self::Submission,
+        Self::Outbound,
+        Self::Backup,
+        Self::Admin,
+    ];
 
     /// The name in configuration and certificates.
     pub const fn name(self) -> &'static str {
@@ -42,6 +53,7 @@ impl Role {
             Self::Mx => "mx",
             Self::Submission => "submission",
             Self::Outbound => "outbound",
+            Self::Backup => "backup",
             Self::Admin => "admin",
         }
     }

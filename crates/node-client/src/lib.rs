@@ -11,6 +11,7 @@
 
 mod attach;
 mod backoff;
+mod check;
 mod client;
 mod connection;
 mod dial;
@@ -29,6 +30,7 @@ mod track;
 mod upload;
 mod watch;
 
+pub use check::CheckStream;
 pub use client::{NodeClient, Opening};
 pub use dial::{Dial, Io, Locate, LocateError, TlsDial};
 pub use error::ClientError;

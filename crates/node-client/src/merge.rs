@@ -5,7 +5,8 @@ use model::UidSet;
 use wire::convert::{uid_runs, uid_set};
 use wire::session::server_frame::Body;
 use wire::session::{
-    Copied, Created, Expunged, FolderStatus, Folders, Metadata, Quota, Selected, Sorted, Stored, Threaded, UidRuns,
+    Copied, Created, Expunged, FolderStatus, Folders, Metadata, Quota, Selected, Snapshotted, Sorted, Stored, Threaded,
+    UidRuns,
 };
 
 type Frames<'a> = &'a mut dyn Iterator<Item = Body>;
@@ -168,6 +169,15 @@ pub(crate) fn metadata(frames: Frames<'_>) -> Result<Metadata, ClientError> {
 pub(crate) fn quota(frames: Frames<'_>) -> Result<Quota, ClientError> {
     match frames.next() {
         Some(Body::Quota(quota)) => Ok(quota),
+        Some(_) => Err(UNEXPECTED),
+        None => Err(NOTHING),
+    }
+}
+
+/// The snapshot that was taken.
+pub(crate) fn snapshotted(frames: Frames<'_>) -> Result<Snapshotted, ClientError> {
+    match frames.next() {
+        Some(Body::Snapshotted(taken)) => Ok(taken),
         Some(_) => Err(UNEXPECTED),
         None => Err(NOTHING),
     }

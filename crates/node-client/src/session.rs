@@ -2,6 +2,7 @@
 
 use crate::ClientError;
 use crate::attach::Core;
+use crate::check::CheckStream;
 use crate::fetch::Stream;
 use crate::merge;
 use crate::search::SearchStream;
@@ -18,8 +19,8 @@ use wire::session::{
     Append, Changes, Copied, Copy, Create, Created, Delete, Expunge, Expunged, Fetch, FolderStatus, Folders, List,
     Rename, Search, Select, Selected, Sort, Sorted, Status, Store, Stored, Subscribe, Thread, Threaded, Unselect,
 };
+use wire::session::{Check, Snapshot, Snapshotted, VanishedSince, Watch};
 use wire::session::{GetMetadata, GetQuota, Metadata, Quota, SetMetadata};
-use wire::session::{VanishedSince, Watch};
 
 /// An open session. Clones are the same session; dropping the last one closes it at the node.
 ///
@@ -257,6 +258,23 @@ impl Session {
     pub async fn quota(&self) -> Result<Quota, ClientError> {
         let frames = self.core().call(Ask::GetQuota(GetQuota {}), true).await?;
         merge::quota(&mut frames.into_iter())
+    }
+
+    /// Takes a snapshot for a backup, unless the newest has everything.
+    ///
+    /// # Errors
+    /// See [`Session`].
+    pub async fn snapshot(&self) -> Result<Snapshotted, ClientError> {
+        let frames = self.core().call(Ask::Snapshot(Snapshot {}), true).await?;
+        merge::snapshotted(&mut frames.into_iter())
+    }
+
+    /// Has the mailbox's files looked at.
+    ///
+    /// # Errors
+    /// See [`Session`]; what happens later is an item of the stream.
+    pub async fn check(&self, check: Check) -> Result<CheckStream, ClientError> {
+        CheckStream::start(Arc::clone(self.core()), check).await
     }
 
     /// Resolves when there are changes to take. Cancel-safe.

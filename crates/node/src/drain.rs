@@ -29,9 +29,17 @@ pub async fn run(boxes: Rc<Boxes>, resident: Rc<Resident>) {
         if resident.is_dead() {
             return;
         }
+        if resident.damage().is_some() {
+            // Told when it is over.
+            resident.mail_waits.notified().await;
+            continue;
+        }
         let hold = resident.hold();
         resident.delivery.send_replace(Delivery::Draining);
         let drained = pass(&boxes, &hold).await;
+        if resident.damage().is_some() {
+            continue;
+        }
         if drained.is_ok() {
             resident.delivery.send_replace(Delivery::Open);
         }

@@ -31,7 +31,9 @@ const FIELDS_MAX: usize = 1024;
 pub async fn fetch(call: &Call, fetch: session::Fetch, credit: &Credit) -> Result<(), Fault> {
     let mut plan = plan(&fetch)?;
     let usage = call.enter().await?;
-    if fetch.mark_seen && !call.session.view.examines(plan.folder) {
+    // What is intact of a damaged mailbox is shown, though it cannot be marked.
+    let marks = !call.session.view.examines(plan.folder) && usage.resident().damage().is_none();
+    if fetch.mark_seen && marks {
         settle_changed(&usage, &mut plan)?;
         let seen = FlagEdit { mode: StoreMode::Add, flags: Flags::NONE.with(Flag::Seen), keywords: Vec::new() };
         let (folder, uids) = (plan.folder, plan.uids.clone());

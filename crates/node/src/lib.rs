@@ -5,10 +5,12 @@
 //! `deliver` → `leg` → `upload::Staging` or `waiting`. What waits is moved by `drain`.
 
 mod answer;
+mod backup;
 mod change;
 mod check;
 mod checkpoint;
 mod credit;
+mod damage;
 mod deliver;
 mod deliveries;
 mod drain;
@@ -16,6 +18,7 @@ mod fault;
 mod fetch;
 mod folder;
 mod intake;
+mod integrity;
 mod leg;
 pub mod limits;
 mod link;
@@ -36,6 +39,7 @@ mod select;
 mod service;
 mod session;
 mod shard;
+mod snapshot;
 mod socket;
 mod sort;
 mod thread;

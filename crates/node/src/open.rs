@@ -27,7 +27,7 @@ pub async fn open(shard: &Shard, outbox: &Rc<Outbox>, session: u64, open: Open) 
         Opening { key, wrapped_sealing_key: open.wrapped_sealing_key.into(), birth: open.birth, epoch: open.epoch };
     let hold = shard.residents.hold(id, opening).await?;
     let mut delivery = hold.delivery.subscribe();
-    let drained = delivery.wait_for(|delivery| *delivery == Delivery::Open);
+    let drained = delivery.wait_for(|delivery| *delivery != Delivery::Draining);
     let _ = tokio::time::timeout(Duration::from_millis(DRAIN_WAIT_MS), drained).await;
     Ok(Session::new(place, hold, View::new(shard.unique(), session, outbox.clone())))
 }

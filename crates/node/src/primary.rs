@@ -1,9 +1,11 @@
 //! What every shard of this node shares: its name and keys, its volumes, and the pools of threads.
 
+use crate::backup::limits::INTERVAL_HOURS;
+use crate::backup::{Staging, restore};
 use crate::fault::Fault;
 use crate::limits::{
-    CACHE_KIB, INDEXING_AT_ONCE, KEY_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, QUOTA_QUIET_MS, SESSIONS_MAX,
-    VOLUME_RESERVE_BYTES, WAITING_BYTES_MAX,
+    CACHE_KIB, CHECKS_AT_ONCE, INDEXING_AT_ONCE, KEY_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, QUOTA_QUIET_MS,
+    SCRUBS_AT_ONCE, SESSIONS_MAX, VOLUME_RESERVE_BYTES, WAITING_BYTES_MAX,
 };
 use crate::pool::Pool;
 use crate::volume::Volumes;
@@ -46,12 +48,18 @@ pub struct Settings {
     pub queue_bytes_max: u64,
     /// Sessions at once, over all shards.
     pub sessions_max: usize,
+    /// How often a mailbox is scrubbed; zero is never.
+    pub scrub_interval: Duration,
+    /// Octets a second that a scrub reads.
+    pub scrub_bytes_per_second: u64,
     /// How long a RCPT waits for the key of a mailbox that a front-end may have open.
     pub key_wait: Duration,
     /// Who knows the limits that mailboxes share, and grants room under them; without one, only the node's own hold.
     pub pools: Option<DirectoryClient>,
     /// How long a mailbox keeps what it was granted and does not use.
     pub quota_quiet: Duration,
+    /// Between two snapshots of a mailbox that changes.
+    pub snapshot_interval: Duration,
     /// The time.
     pub clock: Clock,
 }
@@ -74,9 +82,12 @@ impl Settings {
             queue_messages_max: QUEUE_MESSAGES_MAX,
             queue_bytes_max: QUEUE_BYTES_MAX,
             sessions_max: SESSIONS_MAX,
+            scrub_interval: Duration::ZERO,
+            scrub_bytes_per_second: 0,
             key_wait: Duration::from_millis(KEY_WAIT_MS),
             pools: None,
             quota_quiet: Duration::from_millis(QUOTA_QUIET_MS),
+            snapshot_interval: Duration::from_secs(u64::from(INTERVAL_HOURS) * 3600),
             clock: Timestamp::now,
         }
     }
@@ -127,8 +138,14 @@ pub struct Primary {
     pub shards: usize,
     /// What the operator decided.
     pub settings: Settings,
+    /// Snapshots that wait to be carried away.
+    pub staging: Staging,
     /// A place for each session.
     pub sessions: Arc<Semaphore>,
+    /// A place for each check that somebody asked for.
+    pub checking: Semaphore,
+    /// A place for each mailbox that is scrubbed right now.
+    pub scrubbing: Semaphore,
     /// A place for each mailbox whose text index is filled right now.
     pub indexing: Semaphore,
     /// Tells the catalogue of births.
@@ -143,15 +160,22 @@ impl Primary {
     pub fn start(settings: Settings, shards: usize, report_birth: ReportBirth) -> Result<Arc<Self>, StartError> {
         let volumes = Volumes::open(&settings.volumes, settings.free_bytes_min)?;
         let node_key = node_key(&settings.node_key, &volumes)?;
+        // Before anything is opened.
+        restore::recover(&volumes)?;
+        let interval = i64::try_from(settings.snapshot_interval.as_millis()).unwrap_or(i64::MAX);
+        let staging = Staging::open(&volumes, &node_key, interval)?;
         Ok(Arc::new(Self {
             node: settings.node.clone(),
             boot: BootKey::generate().map_err(StartError::BootKey)?,
             node_key,
             volumes,
+            staging,
             writers: Pool::new("writer", settings.writer_threads)?,
             readers: Pool::new("reader", settings.reader_threads)?,
             shards: shards.max(1),
             sessions: Arc::new(Semaphore::new(settings.sessions_max.min(Semaphore::MAX_PERMITS))),
+            checking: Semaphore::new(CHECKS_AT_ONCE),
+            scrubbing: Semaphore::new(SCRUBS_AT_ONCE),
             indexing: Semaphore::new(INDEXING_AT_ONCE),
             settings,
             report_birth,

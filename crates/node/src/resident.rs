@@ -9,14 +9,19 @@
 //!   connections.
 //! - Content that no message refers to is collected only while no `Reading` lives, so that a FETCH keeps its bytes.
 
+mod backup;
+mod damage;
 mod guards;
 mod indexing;
+mod scrub;
 mod upkeep;
 
+pub use backup::asked;
 pub use guards::{Hold, Reading, Use};
 
 use crate::checkpoint::Log;
 use crate::fault::{Fault, limit, unavailable};
+use crate::integrity;
 use crate::limits::{QUEUED_WRITES_MAX, WRITES_PER_COMMIT_MAX};
 use crate::primary::Primary;
 use crate::push;
@@ -25,7 +30,7 @@ use crate::residents::Residents;
 use crate::view::View;
 use crate::volume::Kind;
 use crate::writer::{self, Committed, Group, Queued};
-use mailbox::{Reader, Writer};
+use mailbox::{Checker, Reader, Writer};
 use model::MailboxId;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -55,6 +60,10 @@ struct Files {
     spares: Vec<Reader>,
     /// Not here while it commits.
     writer: Option<Writer>,
+    /// A scrub between two steps.
+    scrub: Option<Checker>,
+    /// What is wrong, where there is no writer because of it.
+    damage: Option<String>,
 }
 
 /// Where delivery stands.
@@ -64,6 +73,8 @@ pub enum Delivery {
     Draining,
     /// New mail goes straight into the mailbox.
     Open,
+    /// Nothing goes into the mailbox, which is damaged: what comes waits.
+    Closed,
 }
 
 /// The mailbox.
@@ -80,6 +91,8 @@ pub struct Resident {
     birth: Cell<bool>,
     proven: Cell<bool>,
     dead: RefCell<Option<Fault>>,
+    /// What a write is answered while the file is damaged.
+    damage: RefCell<Option<Fault>>,
     files: RefCell<Option<Files>>,
     turning: Mutex<()>,
     holders: Cell<usize>,
@@ -98,6 +111,9 @@ pub struct Resident {
     pub room: Rc<Room>,
     uploads: Cell<u64>,
     indexing: indexing::Indexing,
+    backup: backup::Backup,
+    /// Reading connections that the pool has.
+    away: Cell<usize>,
     awake: Notify,
     /// Sessions that are told of changes.
     pub views: RefCell<Vec<Rc<View>>>,
@@ -121,6 +137,7 @@ impl Resident {
             birth: Cell::new(opening.birth),
             proven: Cell::new(false),
             dead: RefCell::new(None),
+            damage: RefCell::new(None),
             files: RefCell::new(None),
             turning: Mutex::new(()),
             holders: Cell::new(0),
@@ -138,16 +155,23 @@ impl Resident {
             room,
             uploads: Cell::new(0),
             indexing: indexing::Indexing::new(now),
+            backup: backup::Backup::default(),
+            away: Cell::new(0),
             awake: Notify::new(),
             views: RefCell::new(Vec::new()),
             delivery: watch::Sender::new(Delivery::Draining),
             mail_waits: Notify::new(),
         });
         let indexing = tokio::task::spawn_local(resident.clone().keep_indexed());
-        let running = resident.clone();
+        let backup = tokio::task::spawn_local(resident.clone().keep_backed_up());
+        let scrub = tokio::task::spawn_local(resident.clone().keep_scrubbed());
+        let (running, running_out) = (resident.clone(), resident.clone());
         tokio::task::spawn_local(async move {
             running.run().await;
             indexing.abort();
+            backup.abort();
+            scrub.abort();
+            running_out.damage_over();
         });
         resident
     }
@@ -226,7 +250,12 @@ impl Resident {
         }
         match self.open_files().await {
             Ok((files, usage)) => {
-                self.room.opened(usage);
+                if let Some(usage) = usage {
+                    self.room.opened(usage);
+                }
+                if let Some(what) = &files.damage {
+                    self.opened_damaged(what);
+                }
                 self.log.checkpointed(0);
                 self.log.committed(files.writer.as_ref().map_or(0, Writer::log_bytes));
                 *self.files.borrow_mut() = Some(files);
@@ -235,6 +264,7 @@ impl Resident {
                 Ok(Use::new(&self))
             }
             Err(fault) => {
+                let fault = self.with_proven_key(fault);
                 fault.report(&self.id);
                 // Whoever brought the wrong key must not keep the right one out.
                 if !self.proven.get() {
@@ -249,7 +279,7 @@ impl Resident {
         }
     }
 
-    async fn open_files(&self) -> Result<(Files, Amount), Fault> {
+    async fn open_files(&self) -> Result<(Files, Option<Amount>), Fault> {
         let residents = self.residents.upgrade().ok_or_else(|| unavailable("the node is closing"))?;
         residents.make_room().await?;
         let (primary, key, id) = (self.primary.clone(), self.key.try_clone(), self.id);
@@ -266,9 +296,12 @@ impl Resident {
 
     /// Runs a short read on this thread.
     fn read<T>(&self, read: impl FnOnce(&mut Reader) -> Result<T, mailbox::Error>) -> Result<T, Fault> {
-        let mut files = self.files.borrow_mut();
-        let files = files.as_mut().ok_or_else(|| unavailable("the mailbox was closed"))?;
-        Ok(read(&mut files.reader)?)
+        let result = {
+            let mut files = self.files.borrow_mut();
+            let files = files.as_mut().ok_or_else(|| unavailable("the mailbox was closed"))?;
+            read(&mut files.reader)
+        };
+        self.noticed(result.map_err(Fault::from))
     }
 
     fn queue(&self, queued: Queued) -> Result<(), Fault> {
@@ -278,6 +311,9 @@ impl Resident {
 
     /// Queues what nobody waits for: it does not count as a write to keep out of the way of.
     fn enqueue(&self, queued: Queued) -> Result<(), Fault> {
+        if let Some(fault) = self.damage() {
+            return Err(fault);
+        }
         let mut queue = self.queue.borrow_mut();
         if queue.len() >= QUEUED_WRITES_MAX {
             return Err(limit("writes that wait for one mailbox"));
@@ -301,10 +337,17 @@ impl Resident {
             if self.dead.borrow().is_some() {
                 return;
             }
+            let waits = self.backup.take_waits();
+            if !waits.is_empty() {
+                self.checkpoint_for(waits).await;
+            }
             if self.is_held() {
                 if self.log.is_due() || self.garbage_is_due() {
                     self.tidy(false).await;
                 }
+                continue;
+            }
+            if self.looks_at_sign_out() {
                 continue;
             }
             self.close().await;
@@ -380,6 +423,7 @@ impl Resident {
 
     /// Tells of the changes and answers, in commit order: an answer never overtakes the changes that it is about.
     fn settle(&self, committed: Committed) {
+        self.backup.written();
         let Committed { writer, parts, recent, outcome, log_bytes, usage: _ } = committed;
         self.log.committed(log_bytes);
         if let (Some(writer), Some(files)) = (writer, self.files.borrow_mut().as_mut()) {
@@ -387,6 +431,7 @@ impl Resident {
         }
         if let Err(fault) = &outcome {
             fault.report(&self.id);
+            let _ = self.noticed(outcome.clone());
         }
         let views = self.views.borrow();
         for part in parts {
@@ -425,8 +470,8 @@ impl Resident {
 impl Files {
     /// The readers first, so that the writer's is the last connection.
     fn close(self) -> Result<(), mailbox::Error> {
-        let Self { reader, spares, writer, .. } = self;
-        drop((reader, spares));
+        let Self { reader, spares, scrub, writer, .. } = self;
+        drop((reader, spares, scrub));
         writer.map_or(Ok(()), Writer::close)
     }
 }
@@ -437,7 +482,12 @@ fn promised(queued: &[Queued]) -> Amount {
 }
 
 /// The files, and what is in the mailbox.
-fn open_on_disk(primary: &Primary, key: &MailboxKey, id: &MailboxId, birth: bool) -> Result<(Files, Amount), Fault> {
+fn open_on_disk(
+    primary: &Primary,
+    key: &MailboxKey,
+    id: &MailboxId,
+    birth: bool,
+) -> Result<(Files, Option<Amount>), Fault> {
     let path = match primary.volumes.find(Kind::Mailbox, id)? {
         Some(path) => path,
         None if birth => {
@@ -449,8 +499,34 @@ fn open_on_disk(primary: &Primary, key: &MailboxKey, id: &MailboxId, birth: bool
         None => return Err(mailbox::Error::Missing.into()),
     };
     let options = &primary.settings.options;
-    let writer = Writer::open(&path, key, id, options)?;
-    let reader = Reader::beside(&writer, key, options)?;
-    let usage = reader.usage()?;
-    Ok((Files { path, reader, spares: Vec::new(), writer: Some(writer) }, usage.into()))
+    let noted =
+        crate::damage::known(&path).map_err(|error| unavailable(format!("the volume cannot be read: {error}")))?;
+    let damage = match noted {
+        Some(what) => what,
+        None => match Writer::open(&path, key, id, options) {
+            Ok(writer) => {
+                let reader = Reader::beside(&writer, key, options)?;
+                let usage = reader.usage()?;
+                let writer = Some(writer);
+                return Ok((
+                    Files { path, reader, spares: Vec::new(), writer, scrub: None, damage: None },
+                    Some(usage.into()),
+                ));
+            }
+            Err(error) if error.is_damage() => {
+                let what = integrity::first_finding(&path, key, id, options).unwrap_or_else(|| error.to_string());
+                if let Err(error) = crate::damage::note(&path, &what) {
+                    tracing::error!(mailbox = %id, %error, "the damage cannot be noted beside the mailbox file");
+                }
+                what
+            }
+            Err(error) => return Err(error.into()),
+        },
+    };
+    // What does not open for reading either stays shut.
+    let reader = Reader::open(&path, key, id, options)?;
+    // What cannot be counted is not counted as nothing.
+    let usage = reader.usage().ok().map(Amount::from);
+    let files = Files { path, reader, spares: Vec::new(), writer: None, scrub: None, damage: Some(damage) };
+    Ok((files, usage))
 }

@@ -3,14 +3,14 @@
 //! Invariant: at most `open_max` mailboxes have open files; who needs one more closes the one that was not used for longest.
 
 use crate::drain;
-use crate::fault::{Fault, limit};
-use crate::limits::{OPEN_ROOM_POLL_MS, OPEN_ROOM_WAIT_MS_MAX};
+use crate::fault::{Fault, limit, unavailable};
+use crate::limits::{OPEN_ROOM_POLL_MS, OPEN_ROOM_WAIT_MS_MAX, SCRUBS_REMEMBERED_MAX};
 use crate::primary::Primary;
 use crate::resident::{Hold, Opening, Resident};
 use crate::waiting::Boxes;
 use model::MailboxId;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +25,10 @@ pub struct Residents {
     open: Cell<usize>,
     open_max: usize,
     emptied: Notify,
+    /// Mailboxes whose files change places: nobody is let in.
+    closed_off: RefCell<HashSet<MailboxId>>,
+    /// When mailboxes were last scrubbed.
+    scrubbed: RefCell<HashMap<MailboxId, Instant>>,
 }
 
 impl Residents {
@@ -38,6 +42,8 @@ impl Residents {
             open: Cell::new(0),
             open_max,
             emptied: Notify::new(),
+            closed_off: RefCell::default(),
+            scrubbed: RefCell::default(),
         })
     }
 
@@ -56,6 +62,22 @@ impl Residents {
         self.table.borrow().get(id).filter(|resident| resident.is_held() && resident.is_proven()).map(Resident::hold)
     }
 
+    /// Whether the mailbox was not scrubbed for so long.
+    pub fn scrub_is_due(&self, id: &MailboxId, every: Duration) -> bool {
+        self.scrubbed.borrow().get(id).is_none_or(|at| at.elapsed() >= every)
+    }
+
+    /// The mailbox was scrubbed. Beyond the bound of what is remembered the oldest are forgotten, and scrubbed sooner.
+    pub fn scrubbed(&self, id: MailboxId) {
+        let mut scrubbed = self.scrubbed.borrow_mut();
+        scrubbed.insert(id, Instant::now());
+        if scrubbed.len() > SCRUBS_REMEMBERED_MAX
+            && let Some(oldest) = scrubbed.iter().min_by_key(|(_, at)| **at).map(|(id, _)| *id)
+        {
+            scrubbed.remove(&oldest);
+        }
+    }
+
     /// Mail came to the waiting file: the owner may have come in the meantime, and then it goes on into the mailbox at once.
     /// Told also to a mailbox whose files are being opened or closed just now: its drain may have looked before the mail came,
     /// and who opens it next may find it still there, with no reason to look again.
@@ -71,6 +93,9 @@ impl Residents {
     /// WRONG_KEY, WRONG_NODE for an epoch that has passed, and what is wrong with the file.
     pub async fn hold(self: &Rc<Self>, id: MailboxId, opening: Opening) -> Result<Hold, Fault> {
         loop {
+            if self.closed_off.borrow().contains(&id) {
+                return Err(unavailable("the mailbox is being restored"));
+            }
             let there = self.table.borrow().get(&id).cloned();
             let Some(resident) = there else { break };
             if resident.has_key(&opening.key) {
@@ -155,6 +180,29 @@ impl Residents {
         if table.is_empty() {
             self.emptied.notify_waiters();
         }
+    }
+
+    /// Closes the mailbox, whoever has it open, and lets nobody in until [`Residents::let_in`].
+    ///
+    /// # Errors
+    /// UNAVAILABLE when what is under way there does not end in time; then it goes on as it was.
+    pub async fn retire(&self, id: &MailboxId) -> Result<(), Fault> {
+        if !self.closed_off.borrow_mut().insert(*id) {
+            return Err(unavailable("the mailbox is being restored"));
+        }
+        let there = self.table.borrow().get(id).cloned();
+        if let Some(resident) = there
+            && let Err(fault) = resident.retire().await
+        {
+            self.let_in(id);
+            return Err(fault);
+        }
+        Ok(())
+    }
+
+    /// Lets people in again.
+    pub fn let_in(&self, id: &MailboxId) {
+        self.closed_off.borrow_mut().remove(id);
     }
 
     /// Waits until nothing is held any more.

@@ -1,5 +1,6 @@
 //! The role as a process: from its configuration until the shutdown has drained it.
 
+use crate::backup;
 use crate::check;
 use crate::primary::{Primary, ReportBirth, Settings, StartError};
 use crate::queue::{self, Queues};
@@ -93,6 +94,9 @@ fn settings(config: &Config) -> Settings {
     settings.free_bytes_min = node.disk_free_bytes_min;
     settings.queue_messages_max = node.queue_messages_max;
     settings.queue_bytes_max = node.queue_bytes_max;
+    settings.snapshot_interval = Duration::from_secs(u64::from(config.backup.interval_hours) * 3600);
+    settings.scrub_interval = Duration::from_secs(u64::from(node.scrub_interval_hours) * 3600);
+    settings.scrub_bytes_per_second = node.scrub_bytes_per_second;
     settings.options.quota = mailbox::Quota { bytes_max: node.quota_bytes_max, messages_max: node.quota_messages_max };
     settings.options.cipher = match node.cipher {
         Cipher::ChaCha20 => mailbox::Cipher::ChaCha20,
@@ -158,8 +162,14 @@ impl Node {
         stop: CancellationToken,
     ) -> Result<(), wire::grpc::ServeError> {
         let routes = wire::grpc::node_routes(Service::new(self.primary.clone(), self.senders(&stop)));
+        let snapshots = backup::Service::new(self.primary.clone(), self.senders(&stop), stop.clone());
+        let routes = wire::grpc::with_backup(routes, snapshots);
+        let round = tokio::spawn(backup::keep_copied(Arc::downgrade(&self.primary), stop.clone()));
         let routes = wire::grpc::with_queue(routes, queue::Service::new(self.queues.clone(), stop.clone()));
         let served = wire::grpc::serve(listener, tls, routes, stop.cancelled_owned()).await;
+        // A copy under way is given up: it would keep its mailbox open for as long as it takes.
+        self.primary.staging.end();
+        let _ = round.await;
         self.stop.cancel();
         let (shards, queues, primary) = (self.shards, self.queues, self.primary);
         let joined = tokio::task::spawn_blocking(move || {

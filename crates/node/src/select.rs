@@ -29,7 +29,9 @@ pub async fn select(call: &Call, select: Select) -> Result<(), Fault> {
     let mut claims = 0;
     let state = loop {
         let state = usage.read(|reader| reader.select(&name))?;
-        if select.read_only || !has_recent(&state) || claims == CLAIMS_MAX {
+        // A damaged mailbox can be looked at: nothing is claimed in it.
+        let claims_none = select.read_only || usage.resident().damage().is_some();
+        if claims_none || !has_recent(&state) || claims == CLAIMS_MAX {
             break state;
         }
         claims += 1;

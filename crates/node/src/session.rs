@@ -7,6 +7,7 @@ use crate::outbox::Outbox;
 use crate::resident::{Hold, Use};
 use crate::view::View;
 use crate::writer::Origin;
+use mailbox::ledger::Entry;
 use std::cell::Cell;
 use std::rc::Rc;
 use tokio::sync::OwnedSemaphorePermit;
@@ -28,6 +29,14 @@ impl Session {
         hold.views.borrow_mut().push(view.clone());
         metrics::gauge!("brevdue_node_sessions").increment(1);
         Rc::new(Self { _place: place, hold, view, requests: Cell::new(0) })
+    }
+
+    /// A snapshot for the mailbox's owner; whether it was taken now.
+    ///
+    /// # Errors
+    /// DISK_FULL, DAMAGED and others.
+    pub async fn snapshot(&self) -> Result<(Entry, bool), Fault> {
+        crate::resident::asked(&self.hold).await
     }
 
     /// The mailbox.

@@ -4,6 +4,7 @@
 //! Invariant: everything about a mailbox but its commits and long reads happens on its shard's thread, so that nothing here
 //! needs a lock.
 
+use crate::backup::restore::Ready;
 use crate::deliveries::Deliveries;
 use crate::fault::Fault;
 use crate::leg::{self, Admitted, Recipient};
@@ -35,6 +36,8 @@ pub enum Request {
     Admit(Recipient, oneshot::Sender<Admitted>),
     /// Whether a delivery was committed.
     Status(DeliveryId, MailboxId, oneshot::Sender<Outcome>),
+    /// A restored file takes the place of a mailbox; answered with the name of the file that was it.
+    Replace(Box<Ready>, oneshot::Sender<Result<String, Fault>>),
     /// Open mailboxes and links.
     Census(oneshot::Sender<Census>),
 }
@@ -93,6 +96,17 @@ impl Shard {
         Err(Fault::new(FailureCode::WrongNode, "the mailbox belongs to another shard of this node"))
     }
 
+    /// Nobody opens the mailbox between its end and the change of files: an opening waits for the table's entry to go, and this
+    /// thread does nothing else meanwhile that could make a new one.
+    async fn replace(&self, ready: Ready) -> Result<String, Fault> {
+        self.residents.retire(&ready.id).await?;
+        let primary = self.primary.clone();
+        let id = ready.id;
+        let replaced = self.primary.writers.run(move || ready.replace(&primary)).await;
+        self.residents.let_in(&id);
+        replaced?
+    }
+
     fn answer(self: Rc<Self>, request: Request) {
         // Who asked may be gone; then nobody wants the answer, and a leg that was admitted ends at once.
         match request {
@@ -104,6 +118,11 @@ impl Shard {
             Request::Status(delivery, mailbox, answer) => {
                 tokio::task::spawn_local(async move {
                     let _ = answer.send(leg::status(&self, delivery, mailbox).await);
+                });
+            }
+            Request::Replace(ready, answer) => {
+                tokio::task::spawn_local(async move {
+                    let _ = answer.send(self.replace(*ready).await);
                 });
             }
             Request::Census(answer) => {

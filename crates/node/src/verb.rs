@@ -3,7 +3,9 @@
 use crate::fault::{Fault, internal};
 use crate::session::Call;
 use crate::upload::Arrived;
-use crate::{change, credit::Credit, fetch, folder, metadata, search, select, sort, thread, upload};
+use crate::{
+    change, credit::Credit, fetch, folder, integrity, metadata, search, select, snapshot, sort, thread, upload,
+};
 use std::rc::Rc;
 use tokio::sync::mpsc;
 use wire::session::client_frame::Body;
@@ -53,6 +55,8 @@ async fn plain(call: &Call, body: Body) -> Result<(), Fault> {
         Body::GetMetadata(get) => metadata::get(call, get).await,
         Body::SetMetadata(set) => metadata::set(call, set).await,
         Body::GetQuota(_) => metadata::quota(call).await,
+        Body::Check(check) => integrity::check(call, check).await,
+        Body::Snapshot(_) => snapshot::snapshot(call).await,
         // The link takes these itself, or gives them what they are fed with.
         Body::Hello(_)
         | Body::Open(_)

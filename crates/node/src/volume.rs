@@ -196,9 +196,37 @@ impl Volumes {
 
     /// The folder of queue files on each volume, made durably.
     pub fn queue_folders(&self) -> Result<Vec<PathBuf>, VolumeError> {
+        self.folders(QUEUE_FOLDER)
+    }
+
+    /// Every waiting-mail file.
+    pub fn waiting_files(&self) -> Result<Vec<(PathBuf, MailboxId)>, VolumeError> {
+        let mut files = Vec::new();
+        let mut folders: Vec<_> = self
+            .volumes
+            .iter()
+            .map(|volume| volume.root.join(Kind::Waiting.folder()))
+            .filter(|at| at.is_dir())
+            .collect();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).map_err(io_error(&folder))? {
+                let path = entry.map_err(io_error(&folder))?.path();
+                let stem = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".db"));
+                if let Some(id) = stem.and_then(|stem| stem.parse().ok()) {
+                    files.push((path, id));
+                } else if path.is_dir() {
+                    folders.push(path);
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// A folder of this name on each volume, made durably.
+    pub fn folders(&self, name: &str) -> Result<Vec<PathBuf>, VolumeError> {
         let mut folders = Vec::with_capacity(self.volumes.len());
         for volume in &self.volumes {
-            let folder = volume.root.join(QUEUE_FOLDER);
+            let folder = volume.root.join(name);
             make_folder(&folder)?;
             sync_folders(&folder, &volume.root)?;
             folders.push(folder);

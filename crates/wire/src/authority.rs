@@ -35,6 +35,18 @@ pub enum Verb {
     ShowEntry,
     /// Queue: retries, holds, releases or drops.
     ChangeEntries,
+    /// Backup: snapshots that wait for a store.
+    StagedSnapshots,
+    /// Backup: a snapshot's octets.
+    ReadSnapshot,
+    /// Backup: a snapshot is in a store.
+    SnapshotUploaded,
+    /// Backup: a snapshot could not be put into its store.
+    SnapshotFailed,
+    /// Backup: what became of a mailbox's newest snapshot.
+    BackupState,
+    /// Backup: a snapshot takes the place of a mailbox.
+    RestoreMailbox,
     /// Directory: an address to its alias.
     Resolve,
     /// Directory: an alias with its wrapped keys.
@@ -113,7 +125,7 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 58] = [
         Self::Session,
         Self::Deliver,
         Self::DeliveryStatus,
@@ -129,6 +141,12 @@ impl Verb {
         Self::ListEntries,
         Self::ShowEntry,
         Self::ChangeEntries,
+        Self::StagedSnapshots,
+        Self::ReadSnapshot,
+        Self::SnapshotUploaded,
+        Self::SnapshotFailed,
+        Self::BackupState,
+        Self::RestoreMailbox,
         Self::Resolve,
         Self::Credentials,
         Self::Watch,
@@ -186,6 +204,12 @@ impl Verb {
             Self::ListEntries => "/brevdue.queue.v1.Queue/List",
             Self::ShowEntry => "/brevdue.queue.v1.Queue/Show",
             Self::ChangeEntries => "/brevdue.queue.v1.Queue/Change",
+            Self::StagedSnapshots => "/brevdue.backup.v1.Backup/Staged",
+            Self::ReadSnapshot => "/brevdue.backup.v1.Backup/Read",
+            Self::SnapshotUploaded => "/brevdue.backup.v1.Backup/Uploaded",
+            Self::SnapshotFailed => "/brevdue.backup.v1.Backup/Failed",
+            Self::BackupState => "/brevdue.backup.v1.Backup/State",
+            Self::RestoreMailbox => "/brevdue.backup.v1.Backup/Restore",
             Self::Resolve => "/brevdue.directory.v1.Directory/Resolve",
             Self::Credentials => "/brevdue.directory.v1.Directory/Credentials",
             Self::Watch => "/brevdue.directory.v1.Directory/Watch",
@@ -246,9 +270,25 @@ impl Verb {
             Self::Lease | Self::ReadEntry | Self::Renew | Self::Settle | Self::Pause => &[Role::Outbound],
             // The operator sees envelopes and replies, no content.
             Self::ListDestinations | Self::ListEntries | Self::ShowEntry | Self::ChangeEntries => &[Role::Admin],
-            Self::Resolve | Self::Watch | Self::ListNodes => {
+            // What is carried is ciphertext, and the worker has no key to any of it.
+            Self::StagedSnapshots | Self::ReadSnapshot | Self::SnapshotUploaded | Self::SnapshotFailed => {
+                &[Role::Backup]
+            }
+            // A restore needs the mailbox's key besides, which only the owner's password opens.
+            Self::BackupState | Self::RestoreMailbox => &[Role::Admin],
+            Self::Resolve => {
                 &[Role::Mx, Role::Imap, Role::Pop3, Role::Submission, Role::Outbound, Role::Node, Role::Admin]
             }
+            Self::Watch | Self::ListNodes => &[
+                Role::Mx,
+                Role::Imap,
+                Role::Pop3,
+                Role::Submission,
+                Role::Outbound,
+                Role::Backup,
+                Role::Node,
+                Role::Admin,
+            ],
             // Wrapped keys: a chosen password could be guessed from them offline, so the fewer see them the better.
             Self::Credentials => &[Role::Imap, Role::Pop3, Role::Submission, Role::Admin],
             // The node made the file; the front-end asked it to.
@@ -352,6 +392,14 @@ mod tests {
                 Verb::SigningKeys,
                 Verb::WebhookById,
             ],
+            Role::Backup => &[
+                Verb::StagedSnapshots,
+                Verb::ReadSnapshot,
+                Verb::SnapshotUploaded,
+                Verb::SnapshotFailed,
+                Verb::Watch,
+                Verb::ListNodes,
+            ],
             Role::Node => &[
                 Verb::Resolve,
                 Verb::Watch,
@@ -368,6 +416,8 @@ mod tests {
                 Verb::ListEntries,
                 Verb::ShowEntry,
                 Verb::ChangeEntries,
+                Verb::BackupState,
+                Verb::RestoreMailbox,
                 Verb::Resolve,
                 Verb::Credentials,
                 Verb::Watch,
@@ -417,6 +467,7 @@ mod tests {
         for (package, proto) in [
             ("brevdue.node.v1.Node", include_str!("../../../proto/node.proto")),
             ("brevdue.queue.v1.Queue", include_str!("../../../proto/queue.proto")),
+            ("brevdue.backup.v1.Backup", include_str!("../../../proto/backup.proto")),
             ("brevdue.directory.v1.Directory", include_str!("../../../proto/directory.proto")),
         ] {
             for line in proto.lines() {

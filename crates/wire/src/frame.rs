@@ -154,6 +154,8 @@ impl Frame for ClientFrame {
             | Body::GetMetadata(_)
             | Body::SetMetadata(_)
             | Body::GetQuota(_)
+            | Body::Check(_)
+            | Body::Snapshot(_)
             | Body::VanishedSince(_)
             | Body::Watch(_) => Ok(()),
         }
@@ -192,11 +194,13 @@ impl Frame for ServerFrame {
             | Body::Found(_)
             | Body::Sorted(_)
             | Body::Threaded(_)
+            | Body::Checked(_)
             | Body::Appended(_)
             | Body::Unknown(_)
             | Body::Created(_)
             | Body::Metadata(_)
-            | Body::Quota(_) => Ok(()),
+            | Body::Quota(_)
+            | Body::Snapshotted(_) => Ok(()),
         }
     }
 }

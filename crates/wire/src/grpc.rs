@@ -4,10 +4,10 @@ mod client;
 mod guard;
 mod incoming;
 
-pub use client::{EndpointError, connect, directory_client, node_client, queue_client};
+pub use client::{EndpointError, backup_client, connect, directory_client, node_client, queue_client};
 pub use tonic::service::Routes;
 
-use crate::{directory, node, queue};
+use crate::{backup, directory, node, queue};
 use guard::AuthorityLayer;
 use incoming::Incoming;
 use rustls::ServerConfig;
@@ -98,6 +98,14 @@ pub fn node_routes<T: node::node_server::Node>(service: T) -> Routes {
 /// The routes and those of the queue, with the message limits.
 pub fn with_queue<T: queue::queue_server::Queue>(routes: Routes, service: T) -> Routes {
     let service = queue::queue_server::QueueServer::new(service)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    routes.add_service(service)
+}
+
+/// The routes and those of backups, with the message limits.
+pub fn with_backup<T: backup::backup_server::Backup>(routes: Routes, service: T) -> Routes {
+    let service = backup::backup_server::BackupServer::new(service)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
     routes.add_service(service)

@@ -50,3 +50,13 @@ pub mod queue {
     )]
     tonic::include_proto!("brevdue.queue.v1");
 }
+/// Snapshots on the nodes, on their way into stores and back (`proto/backup.proto`).
+pub mod backup {
+    #![allow(
+        missing_docs,
+        clippy::all,
+        clippy::large_futures,
+        reason = "generated from proto/, which carries the documentation"
+    )]
+    tonic::include_proto!("brevdue.backup.v1");
+}

@@ -68,12 +68,17 @@ pub fn configuration(folder: &Folder, plan: &Plan, settings: &Table) -> Result<(
         if process.role == Role::Outbound {
             outbound_section(&mut file, plan);
         }
+        file.insert("backup".to_owned(), backup_section(folder)?);
         put_over(&mut file, settings);
         write_whole(&folder.config(&process.name()), &file.to_string())?;
     }
     let mut admin = common(folder, Role::Admin, &directory);
     let mx = [("hostname", text(MX_NAME)), ("cert", path(&folder.public_certificate()))];
     admin.insert("mx".to_owned(), section(mx));
+    admin.insert("backup".to_owned(), backup_section(folder)?);
+    if let Some(backup) = settings.get("backup") {
+        put_over(&mut admin, &Table::from_iter([("backup".to_owned(), backup.clone())]));
+    }
     write_whole(&folder.config("admin"), &admin.to_string())
 }
 
@@ -159,7 +164,7 @@ fn own_section(file: &mut Table, folder: &Folder, process: &Process) -> Result<(
             .into_iter()
             .chain(public()),
         ),
-        Role::Outbound | Role::Admin => return Ok(()),
+        Role::Outbound | Role::Backup | Role::Admin => return Ok(()),
     };
     file.insert(process.role.name().to_owned(), own);
     Ok(())
@@ -170,6 +175,13 @@ fn outbound_section(file: &mut Table, plan: &Plan) {
     let mx = text(&plan.first(Role::Mx, "mx"));
     let own = section([("hostname", text(OUTBOUND_NAME)), ("local_mx", Value::Array(vec![mx]))]);
     file.insert(Role::Outbound.name().to_owned(), own);
+}
+
+/// Backups go into the folder's own part: to try out, as everything here.
+fn backup_section(folder: &Folder) -> Result<Value, Failure> {
+    fs::create_dir_all(folder.backup())?;
+    let store = section([("kind", text("folder")), ("folder", path(&folder.backup()))]);
+    Ok(section([("stores", Value::Array(vec![store]))]))
 }
 
 /// Settings of a file that was given, key by key; a process has those of sections that it does not know as well.

@@ -94,6 +94,10 @@ impl Folder {
     pub fn directory_key(&self) -> PathBuf {
         self.0.join("directory.key")
     }
+    /// The store of backups.
+    pub fn backup(&self) -> PathBuf {
+        self.0.join("backup")
+    }
     /// The internal CA.
     pub fn ca(&self) -> PathBuf {
         self.0.join("ca")

@@ -103,6 +103,7 @@ impl Plan {
         processes.push(process(Role::Submission, 1, &sockets)?);
         processes.push(process(Role::Mx, 1, &[("mx".to_owned(), usual(MX_PORT, 1))])?);
         processes.push(process(Role::Outbound, 1, &[])?);
+        processes.push(process(Role::Backup, 1, &[])?);
         Ok(Self { processes, metrics: bind("metrics", usual(METRICS_PORT, 1))? })
     }
 

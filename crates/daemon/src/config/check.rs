@@ -2,7 +2,7 @@
 
 use super::error::Wrong;
 use super::{Config, Imap, Mx, Node, SHARDS_MAX};
-use super::{network, outbound, pop3, submission};
+use super::{backup, network, outbound, pop3, submission};
 use model::limits::MESSAGE_BYTES_MAX;
 use model::{Domain, Role};
 use std::collections::HashSet;
@@ -20,6 +20,7 @@ pub(super) fn values(config: &Config) -> Result<(), Wrong> {
     mx(&config.mx)?;
     super::mail::check(&config.mail)?;
     outbound::check(&config.outbound)?;
+    backup::check(&config.backup)?;
     network::dns(&config.dns)?;
     network::redis(&config.redis)
 }
@@ -29,6 +30,7 @@ pub(super) fn role(config: &Config, role: Role) -> Result<(), Wrong> {
     match role {
         Role::Pop3 => pop3::needs(&config.pop3),
         Role::Outbound => outbound::needs(&config.outbound),
+        Role::Backup => backup::needs(&config.backup),
         Role::Submission => submission::needs(&config.submission),
         Role::Directory | Role::Admin => Ok(()),
         Role::Node => reachable(&config.node),

@@ -191,8 +191,7 @@ impl File {
         let reader = match kept {
             Some(reader) => reader,
             None => {
-                let key = queue_key(&self.primary, &self.id)?;
-                QueueReader::open(&self.path, &key, &self.id, options(&self.primary))?
+                QueueReader::open(&self.path, &queue_key(&self.primary, &self.id)?, &self.id, options(&self.primary))?
             }
         };
         let result = run(&reader);

@@ -53,6 +53,15 @@ impl Use {
         Self::new(&self.0)
     }
 
+    /// Where the mailbox's file is.
+    ///
+    /// # Errors
+    /// It was closed for good.
+    pub fn path(&self) -> Result<std::path::PathBuf, Fault> {
+        let files = self.0.files.borrow();
+        Ok(files.as_ref().ok_or_else(|| unavailable("the mailbox was closed"))?.path.clone())
+    }
+
     /// The mailbox.
     pub fn resident(&self) -> &Rc<Resident> {
         &self.0
@@ -106,7 +115,7 @@ impl Use {
         let keep = self.again();
         async move {
             queued?;
-            let result = writer::answer(answered).await;
+            let result = keep.resident().noticed(writer::answer(answered).await);
             drop(keep);
             result
         }
@@ -151,6 +160,7 @@ impl Reading {
         };
         let (primary, id) = (resident.primary.clone(), resident.id);
         let key = reader.is_none().then(|| resident.key.try_clone());
+        let away = Away::new(resident);
         let done = resident.primary.readers.run(move || {
             let mut reader = match (reader, key) {
                 (Some(reader), _) => reader,
@@ -160,7 +170,10 @@ impl Reading {
             let result = read(&mut reader)?;
             Ok((reader, result))
         });
-        let (reader, result) = done.await??;
+        let done = done.await;
+        drop(away);
+        let (reader, result) =
+            resident.noticed(done.map_err(Fault::from).and_then(|done| done.map_err(Fault::from)))?;
         // The next long read of this mailbox, whosever it is, finds it open: a read keeps nothing of its connection
         // between two steps.
         if let Some(files) = resident.files.borrow_mut().as_mut()
@@ -169,6 +182,22 @@ impl Reading {
             files.spares.push(reader);
         }
         Ok(result)
+    }
+}
+
+/// A reading connection is with the pool.
+struct Away(Rc<Resident>);
+
+impl Away {
+    fn new(resident: &Rc<Resident>) -> Self {
+        resident.away.set(resident.away.get() + 1);
+        Self(resident.clone())
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        self.0.away.set(self.0.away.get().saturating_sub(1));
     }
 }
 

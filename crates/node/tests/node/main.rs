@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
 
+mod backup;
 mod client;
+mod damage;
 mod delivery;
 mod drain;
 mod fleet;

@@ -29,7 +29,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct World {
     dir: TempDir,
     pub shards: Vec<SocketAddr>,
-    grpc: SocketAddr,
+    pub grpc: SocketAddr,
     stop: CancellationToken,
     served: JoinHandle<()>,
     pub births: Arc<Mutex<Vec<MailboxId>>>,

@@ -3,7 +3,7 @@
 use super::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_ANSWER_SECONDS_MAX, KEEPALIVE_SECONDS, MESSAGE_BYTES_MAX, STREAM_WINDOW_BYTES,
 };
-use crate::{directory, node, peer, queue};
+use crate::{backup, directory, node, peer, queue};
 use hyper_util::rt::TokioIo;
 use model::Role;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -71,6 +71,13 @@ pub fn node_client(channel: Channel) -> node::node_client::NodeClient<Channel> {
 /// The client of the queue on a node, on a channel, with the message limits.
 pub fn queue_client(channel: Channel) -> queue::queue_client::QueueClient<Channel> {
     queue::queue_client::QueueClient::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+/// The client of the snapshots on a node, on a channel, with the message limits.
+pub fn backup_client(channel: Channel) -> backup::backup_client::BackupClient<Channel> {
+    backup::backup_client::BackupClient::new(channel)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }

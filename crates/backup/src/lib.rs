@@ -1,0 +1,19 @@
+//! The worker that carries snapshots from the nodes into stores, and what everybody who reads a store must know: names, manifests
+//! and retention. It opens nothing of what it carries.
+//!
+//! A snapshot's way: `node` (what waits there) → `worker` → `store` (a folder, or S3) → `manifest`, which is put last and makes
+//! it a backup → `retention`. Back: `Store::fetch`, which compares digests.
+
+mod health;
+mod limits;
+pub mod manifest;
+mod metrics;
+mod node;
+pub mod retention;
+mod run;
+pub mod store;
+mod throttle;
+mod worker;
+
+pub use node::{Node, NodeError, Nodes};
+pub use run::{RunError, run, stores};

@@ -1,0 +1,31 @@
+//! The worker's own limits: name, unit, reason.
+
+/// Snapshots that are asked of a node at once: a page of work.
+pub(crate) const SNAPSHOTS_PER_PAGE: u32 = 256;
+/// Milliseconds that a node may wait for work before it answers that there is none.
+pub(crate) const STAGED_WAIT_MS: u32 = 20_000;
+/// Milliseconds between two looks at which nodes there are.
+pub(crate) const NODES_POLL_MS: u64 = 5_000;
+/// First and longest pause after a failed upload, milliseconds: a store that is down is asked again soon, and then every few
+/// minutes.
+pub(crate) const RETRY_MS: (u64, u64) = (1_000, 300_000);
+/// Snapshots of which a failed try is remembered; the oldest goes first, and is then tried at once.
+pub(crate) const REMEMBERED_FAILURES_MAX: usize = 10_000;
+/// Seconds that a node may take for an answer that is no stream.
+pub(crate) const ANSWER_SECONDS_MAX: u64 = 20;
+/// Seconds that a node may take for the next piece of a snapshot.
+pub(crate) const PIECE_SECONDS_MAX: u64 = 60;
+/// Seconds that a store may take to accept a connection.
+pub(crate) const STORE_CONNECT_SECONDS_MAX: u64 = 10;
+/// Seconds that one request to a store may take, a part's upload too: 16 MiB at 128 KiB a second.
+pub(crate) const STORE_REQUEST_SECONDS_MAX: u64 = 150;
+/// Tries of one request before the upload counts as failed.
+pub(crate) const STORE_TRIES_MAX: u32 = 3;
+/// Parts of one object: what S3 allows, less a few.
+pub(crate) const PARTS_MAX: u64 = 9_900;
+/// Octets of a manifest or of a note about an upload.
+pub(crate) const SMALL_BYTES_MAX: usize = 64 * 1024;
+/// Names that one listing holds: years of backups of one mailbox.
+pub(crate) const LISTED_MAX: usize = 20_000;
+/// Hours after which something without a manifest is no upload that will go on, but what one left behind.
+pub(crate) const LEFT_OVER_HOURS: i64 = 48;

@@ -1,0 +1,119 @@
+//! `brevdue backup …`: backups of mailboxes, made, listed, restored and tried out. The stores are read where the configuration
+//! says, and opened with the owner's key in a scratch folder.
+
+mod drill;
+mod list;
+mod now;
+mod part;
+mod progress;
+mod restore;
+mod scratch;
+
+use crate::admin::Admin;
+use crate::cli::BackupCommand;
+use crate::failure::Failure;
+use crate::output::Output;
+use backup::Nodes;
+use backup::manifest::Manifest;
+use backup::store::Store;
+use daemon::tls::Internal;
+use model::{Address, MailboxId, Role};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::directory::Alias;
+
+/// Does what was asked.
+pub async fn run(admin: &Admin, command: &BackupCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        BackupCommand::Now { address, password_file } => {
+            now::run(admin, address, password_file.as_deref(), output).await
+        }
+        BackupCommand::List { address } => list::run(admin, address, output).await,
+        BackupCommand::Restore(args) => restore::run(admin, args, output).await,
+        BackupCommand::Drill { address, password_file, sample } => {
+            drill::run(admin, address.as_deref(), password_file.as_deref(), *sample, output).await
+        }
+    }
+}
+
+/// A backup, as people and programs are told of it.
+#[derive(Debug, Clone, Serialize)]
+struct Row {
+    id: String,
+    time: String,
+    bytes: u64,
+    messages: u64,
+    sha256: String,
+    store: String,
+}
+
+impl Row {
+    fn new(store: &str, manifest: &Manifest) -> Self {
+        Self {
+            id: manifest.id.clone(),
+            time: manifest.time.clone(),
+            bytes: manifest.bytes,
+            messages: manifest.messages,
+            sha256: manifest.sha256.clone(),
+            store: store.to_owned(),
+        }
+    }
+}
+
+/// A backup with the store that has it.
+struct Found {
+    store: Arc<Store>,
+    name: String,
+    manifest: Manifest,
+}
+
+fn stores(admin: &Admin) -> Result<BTreeMap<String, Arc<Store>>, Failure> {
+    let stores = backup::stores(&admin.config.backup)?;
+    if stores.is_empty() {
+        let why = "the configuration names no store; describe it in [[backup.stores]] as for the backup worker";
+        return Err(Failure::refused(why));
+    }
+    Ok(stores)
+}
+
+/// Every backup of a mailbox in every store, the newest first.
+async fn backups(admin: &Admin, mailbox: &MailboxId) -> Result<Vec<Found>, Failure> {
+    let mut all = Vec::new();
+    for (name, store) in stores(admin)? {
+        let found = store.backups("mailbox", &mailbox.to_string()).await;
+        let found = found.map_err(|error| Failure::refused(error).of(&format!("store {name}")))?;
+        all.extend(found.into_iter().map(|manifest| Found { store: store.clone(), name: name.clone(), manifest }));
+    }
+    all.sort_by(|a, b| b.manifest.time.cmp(&a.manifest.time).then_with(|| b.manifest.id.cmp(&a.manifest.id)));
+    Ok(all)
+}
+
+/// The alias, its mailbox, and the label of its node.
+async fn alias(admin: &Admin, address: &Address) -> Result<(Alias, MailboxId), Failure> {
+    let found = admin.directory.resolve(address).await?;
+    let none = || Failure::refused("there is no such alias; `brevdue alias list` shows them").of(&address.alias());
+    let found = found.ok_or_else(none)?;
+    let mailbox = found.mailbox_id.parse().map_err(|_| none())?;
+    Ok((found, mailbox))
+}
+
+/// How the nodes write their files.
+fn options(admin: &Admin) -> mailbox::Options {
+    let cipher = match admin.config.node.cipher {
+        daemon::config::Cipher::ChaCha20 => mailbox::Cipher::ChaCha20,
+        daemon::config::Cipher::SqlCipher4 => mailbox::Cipher::SqlCipher4,
+    };
+    mailbox::Options { cipher, ..mailbox::Options::default() }
+}
+
+fn nodes(admin: &Admin) -> Result<Nodes, Failure> {
+    let tls = Internal::load(&admin.config.internal, Role::Admin)?;
+    Ok(Nodes::new(admin.directory.clone(), tls.client))
+}
+
+/// The node that has the alias's mailbox.
+async fn node_of(admin: &Admin, alias: &Alias) -> Result<backup::Node, Failure> {
+    let label = alias.placement.as_ref().map(|placement| placement.node_id.clone()).unwrap_or_default();
+    Ok(nodes(admin)?.of(&label).await?)
+}

@@ -1,0 +1,78 @@
+//! `brevdue backup …`: the worker, and what the operator does with backups.
+
+use super::RoleArgs;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// Without a command: the worker.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct BackupArgs {
+    /// Of the worker.
+    #[command(flatten)]
+    pub role: RoleArgs,
+    /// What to do with backups.
+    #[command(subcommand)]
+    pub command: Option<BackupCommand>,
+}
+
+/// `backup …`
+#[derive(Debug, Subcommand)]
+pub enum BackupCommand {
+    /// Back a mailbox up now, and wait until the backup is in its store. Asks for a password of the owner.
+    Now {
+        /// The address.
+        address: String,
+        /// Read the owner's password, or the recovery key, from this file.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// List the backups of a mailbox, the newest first.
+    List {
+        /// The address.
+        address: String,
+    },
+    /// Restore a mailbox to the moment of a backup. Asks for a password of the owner: any that the mailbox has, or the recovery
+    /// key, whenever it was made. What the mailbox is now is kept aside on its node.
+    Restore(RestoreArgs),
+    /// Fetch a backup at random, compare it with its digest, and report. With an address one of its backups is also opened with
+    /// the owner's password and checked to the last page.
+    Drill {
+        /// The address.
+        address: Option<String>,
+        /// Read the owner's password, or the recovery key, from this file.
+        #[arg(long, value_name = "FILE", requires = "address")]
+        password_file: Option<PathBuf>,
+        /// Backups to look at.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        sample: usize,
+    },
+}
+
+/// Arguments of `backup restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The address whose backup it is.
+    pub address: String,
+    /// The backup, as the list names it; the newest without.
+    #[arg(long, value_name = "ID")]
+    pub backup: Option<String>,
+    /// Add the messages to the mailbox of this alias instead, and leave the other as it is. A second run adds nothing twice.
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: Option<String>,
+    /// Only this folder. Without --to it goes into a folder of the mailbox that is named Restored, and nothing is replaced.
+    #[arg(long, value_name = "NAME")]
+    pub folder: Option<String>,
+    /// Only the message with this UID in the folder.
+    #[arg(long, value_name = "UID", requires = "folder")]
+    pub uid: Option<u32>,
+    /// Read the owner's password, or the recovery key, from this file.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Read the password of the owner of --to from this file.
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub to_password_file: Option<PathBuf>,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}

@@ -1,0 +1,31 @@
+//! Limits of snapshots: name, unit, reason.
+
+/// Hours between two snapshots of a mailbox that changes, unless the configuration says otherwise.
+pub const INTERVAL_HOURS: u32 = 24;
+/// Between two looks at whether an open mailbox is due.
+pub const LOOK_MS: u64 = 60_000;
+/// How old the last snapshot is, or the first change without one, when the last sign-out makes another: somebody who comes and
+/// goes all day makes one an hour.
+pub const SIGN_OUT_AGE_MS_MIN: i64 = 3_600_000;
+/// Intervals after which what changed and is not in a store is late.
+pub const LATE_INTERVALS: i64 = 2;
+/// Snapshots in one answer to a worker.
+pub const STAGED_PER_ANSWER_MAX: u32 = 1024;
+/// How long a worker may wait for a snapshot.
+pub const STAGED_WAIT_MS_MAX: u32 = 60_000;
+/// Octets of one piece of a snapshot on its way.
+pub const PIECE_BYTES: usize = 256 * 1024;
+/// Pieces that wait for a worker which is slow.
+pub const PIECES_MAX: usize = 4;
+/// Snapshots that are read, and restores that come in, at once.
+pub const TRANSFERS_MAX: usize = 16;
+/// How long a restore may be silent.
+pub const RESTORE_SILENCE_MS_MAX: u64 = 60_000;
+/// How long a restore waits for what is under way in the mailbox: a commit, a step of a read.
+pub const RESTORE_CLOSE_MS_MAX: u64 = 10_000;
+/// Between two looks at whether that has ended.
+pub const RESTORE_CLOSE_LOOK_MS: u64 = 5;
+/// Between two rounds through the waiting mail and the queues to see what is due.
+pub const ROUND_MS: u64 = 300_000;
+/// Volumes that have a copy made at the same time.
+pub const COPIES_AT_ONCE_MAX: usize = 4;

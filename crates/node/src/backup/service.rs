@@ -1,0 +1,262 @@
+//! The gRPC service of snapshots: a worker fetches what waits and says what became of it; the operator asks and restores.
+
+use super::limits::{
+    PIECE_BYTES, PIECES_MAX, RESTORE_SILENCE_MS_MAX, STAGED_PER_ANSWER_MAX, STAGED_WAIT_MS_MAX, TRANSFERS_MAX,
+};
+use super::restore::{Incoming, Wanted};
+use super::schedule::late_before_ms;
+use crate::fault::Fault;
+use crate::primary::Primary;
+use crate::service::Shards;
+use mailbox::ledger::{Entry, Kind};
+use model::{MailboxId, SnapshotId};
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+use wire::backup as proto;
+use wire::backup::backup_server::Backup;
+use wire::session::FailureCode;
+
+/// The service.
+pub struct Service {
+    primary: Arc<Primary>,
+    shards: Shards,
+    stop: CancellationToken,
+    transfers: Arc<Semaphore>,
+}
+
+impl Service {
+    /// The service of this node, until `stop`.
+    pub fn new(primary: Arc<Primary>, shards: Shards, stop: CancellationToken) -> Self {
+        Self { primary, shards, stop, transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)) }
+    }
+
+    /// Runs what asks the ledger on a pool.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Primary) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Status> {
+        let primary = self.primary.clone();
+        let done = self.primary.readers.run(move || run(&primary)).await;
+        done.map_err(Fault::from).and_then(|done| done).map_err(status)
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let place = self.transfers.clone().try_acquire_owned();
+        place.map_err(|_| Status::unavailable("too many snapshots are under way: try again"))
+    }
+}
+
+#[tonic::async_trait]
+impl Backup for Service {
+    type ReadStream = ReceiverStream<Result<proto::ReadReply, Status>>;
+
+    async fn staged(&self, request: Request<proto::StagedRequest>) -> Result<Response<proto::StagedReply>, Status> {
+        let proto::StagedRequest { wait_ms, at_most } = request.into_inner();
+        let deadline = Instant::now() + Duration::from_millis(wait_ms.min(STAGED_WAIT_MS_MAX).into());
+        let mut changes = self.primary.staging.changes();
+        loop {
+            changes.mark_unchanged();
+            let entries = self.on_disk(move |primary| staged(primary, at_most.min(STAGED_PER_ANSWER_MAX))).await?;
+            if !entries.is_empty() || Instant::now() >= deadline || self.stop.is_cancelled() {
+                return Ok(Response::new(proto::StagedReply { snapshots: entries.iter().map(described).collect() }));
+            }
+            tokio::select! {
+                _ = timeout_at(deadline, changes.changed()) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn read(&self, request: Request<proto::ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
+        let proto::ReadRequest { id, offset } = request.into_inner();
+        let (place, id) = (self.place()?, snapshot_id(&id)?);
+        let file = self
+            .on_disk(move |primary| {
+                let found = primary.staging.find(&id)?.filter(|(_, entry)| !entry.uploaded);
+                let Some((stage, _)) = found else { return Ok(None) };
+                let io = |source| mailbox::Error::Io { doing: "opening a staged snapshot", source };
+                let mut file = std::fs::File::open(stage.path(&id)).map_err(io)?;
+                file.seek(SeekFrom::Start(offset)).map_err(io)?;
+                Ok(Some(file))
+            })
+            .await?;
+        let file = file.ok_or_else(|| Status::not_found("the snapshot does not wait here"))?;
+        Ok(Response::new(pieces(self.primary.clone(), file, place)))
+    }
+
+    async fn uploaded(
+        &self,
+        request: Request<proto::UploadedRequest>,
+    ) -> Result<Response<proto::UploadedReply>, Status> {
+        let id = snapshot_id(&request.get_ref().id)?;
+        self.on_disk(move |primary| {
+            if let Some((stage, _)) = primary.staging.find(&id)? {
+                // The row first: a file without one that waits is removed at the next start.
+                stage.ledger().uploaded(&id)?;
+                stage.remove(&id);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(Response::new(proto::UploadedReply {}))
+    }
+
+    async fn failed(&self, request: Request<proto::FailedRequest>) -> Result<Response<proto::FailedReply>, Status> {
+        let proto::FailedRequest { id, why } = request.into_inner();
+        let id = snapshot_id(&id)?;
+        self.on_disk(move |primary| {
+            if let Some((stage, _)) = primary.staging.find(&id)? {
+                stage.ledger().failed(&id, &why)?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(Response::new(proto::FailedReply {}))
+    }
+
+    async fn state(&self, request: Request<proto::StateRequest>) -> Result<Response<proto::StateReply>, Status> {
+        let id = mailbox_id(&request.get_ref().mailbox_id)?;
+        let state = self.on_disk(move |primary| {
+            let (newest, since) = primary.staging.newest((Kind::Mailbox, *id.as_bytes()))?;
+            let before = late_before_ms(primary.now().as_millisecond(), primary.staging.interval_ms);
+            let waits = newest.as_ref().is_some_and(|entry| !entry.uploaded && entry.taken_ms < before);
+            Ok(proto::StateReply {
+                uploaded: newest.as_ref().is_some_and(|entry| entry.uploaded),
+                why: newest.as_ref().map(|entry| entry.why.clone()).unwrap_or_default(),
+                newest: newest.as_ref().map(described),
+                due_since_ms: since.unwrap_or_default(),
+                boot_key: primary.boot.public_bytes().to_vec().into(),
+                late: waits || since.is_some_and(|since| since < before),
+            })
+        });
+        Ok(Response::new(state.await?))
+    }
+
+    async fn restore(
+        &self,
+        request: Request<Streaming<proto::RestoreRequest>>,
+    ) -> Result<Response<proto::RestoreReply>, Status> {
+        let _place = self.place()?;
+        let mut steps = request.into_inner();
+        let Some(proto::restore_request::Step::Begin(begin)) = next(&mut steps).await? else {
+            return Err(Status::invalid_argument("a restore begins with Begin"));
+        };
+        let id = mailbox_id(&begin.mailbox_id)?;
+        let sha256 = <[u8; 32]>::try_from(&begin.sha256[..])
+            .map_err(|_| Status::invalid_argument("the digest has 32 octets"))?;
+        let wanted = Wanted { id, sealed_key: begin.sealed_key.to_vec(), bytes: begin.bytes, sha256 };
+        let mut incoming = self.on_disk(move |primary| Incoming::begin(primary, wanted)).await?;
+        while let Some(step) = next(&mut steps).await? {
+            let proto::restore_request::Step::Data(data) = step else {
+                return Err(Status::invalid_argument("after Begin come the octets"));
+            };
+            incoming = self.on_disk(move |_| incoming.write(&data)).await?;
+        }
+        let shared = self.primary.clone();
+        let ready = self.primary.staging.copies.run(move || incoming.prepare(&shared));
+        let ready = ready.await.map_err(Fault::from).and_then(|ready| ready).map_err(status)?;
+        let messages = ready.messages;
+        let replaced = self.shards.ask(&id, |answer| crate::shard::Request::Replace(Box::new(ready), answer)).await;
+        let aside = replaced.ok_or_else(|| Status::unavailable("the node is closing"))?.map_err(status)?;
+        Ok(Response::new(proto::RestoreReply { messages, aside }))
+    }
+}
+
+async fn next(steps: &mut Streaming<proto::RestoreRequest>) -> Result<Option<proto::restore_request::Step>, Status> {
+    let step = timeout(Duration::from_millis(RESTORE_SILENCE_MS_MAX), steps.message()).await;
+    let step = step.map_err(|_| Status::deadline_exceeded("the snapshot does not go on"))??;
+    Ok(step.and_then(|step| step.step))
+}
+
+fn staged(primary: &Primary, at_most: u32) -> Result<Vec<Entry>, Fault> {
+    let mut all = Vec::new();
+    for stage in primary.staging.all() {
+        all.extend(stage.ledger().staged(at_most)?);
+    }
+    all.sort_by_key(|entry| entry.taken_ms);
+    all.truncate(at_most as usize);
+    Ok(all)
+}
+
+fn pieces(
+    primary: Arc<Primary>,
+    file: std::fs::File,
+    place: OwnedSemaphorePermit,
+) -> ReceiverStream<Result<proto::ReadReply, Status>> {
+    let (send, stream) = mpsc::channel(PIECES_MAX);
+    tokio::spawn(async move {
+        let _place = place;
+        let mut file = file;
+        loop {
+            let read = primary.readers.run(move || {
+                let mut piece = vec![0; PIECE_BYTES];
+                let read = file.read(&mut piece).map(|count| {
+                    piece.truncate(count);
+                    piece
+                });
+                (file, read)
+            });
+            let reply = match read.await {
+                Ok((_, Ok(piece))) if piece.is_empty() => return,
+                Ok((open, Ok(piece))) => {
+                    file = open;
+                    Ok(proto::ReadReply { data: piece.into() })
+                }
+                Ok((_, Err(error))) => {
+                    let _ = send.send(Err(Status::unavailable(format!("the snapshot cannot be read: {error}")))).await;
+                    return;
+                }
+                Err(error) => {
+                    let _ = send.send(Err(Status::unavailable(error.to_string()))).await;
+                    return;
+                }
+            };
+            if send.send(reply).await.is_err() {
+                return;
+            }
+        }
+    });
+    ReceiverStream::new(stream)
+}
+
+fn described(entry: &Entry) -> proto::Snapshot {
+    let kind = match entry.subject.0 {
+        Kind::Mailbox => proto::Kind::Mailbox,
+        Kind::Waiting => proto::Kind::Waiting,
+        Kind::Queue => proto::Kind::Queue,
+    };
+    proto::Snapshot {
+        id: entry.id.to_string(),
+        kind: kind.into(),
+        subject: MailboxId::from_bytes(entry.subject.1).to_string(),
+        taken_ms: entry.taken_ms,
+        bytes: entry.snapshot.bytes,
+        messages: entry.snapshot.messages,
+        sha256: entry.snapshot.sha256.to_vec().into(),
+        changes: entry.snapshot.changes,
+        schema: entry.snapshot.schema,
+    }
+}
+
+fn snapshot_id(text: &str) -> Result<SnapshotId, Status> {
+    text.parse().map_err(|_| Status::invalid_argument("not the id of a snapshot"))
+}
+
+fn mailbox_id(text: &str) -> Result<MailboxId, Status> {
+    text.parse().map_err(|_| Status::invalid_argument("not the id of a mailbox"))
+}
+
+/// A fault in gRPC's terms.
+fn status(fault: Fault) -> Status {
+    match fault.code {
+        FailureCode::Unavailable | FailureCode::Internal => Status::unavailable(fault.text),
+        FailureCode::DiskFull => Status::resource_exhausted(fault.text),
+        _ => Status::failed_precondition(fault.text),
+    }
+}

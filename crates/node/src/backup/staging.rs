@@ -1,0 +1,183 @@
+//! Where snapshots wait on each volume: a folder of files, and the ledger that says what they are.
+//!
+//! Invariants: a file is in place, whole and on stable storage, before its row is committed; a row goes before its file. So what
+//! a crash leaves is a file without a row, which the next start removes, or nothing. Whatever asks the ledger runs on a pool.
+
+use crate::pool::Pool;
+use crate::primary::StartError;
+use crate::volume::{VolumeError, Volumes};
+use mailbox::ledger::{Entry, Ledger, Subject};
+use mailbox::snapshot::Pace;
+use model::SnapshotId;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+use vault::NodeKey;
+
+use super::limits::COPIES_AT_ONCE_MAX;
+
+/// Folder of snapshots that wait, and of their ledger.
+const STAGING_FOLDER: &str = "staging";
+/// The ledger's file in it.
+const LEDGER_NAME: &str = "ledger.db";
+/// What ends the name of a snapshot.
+const SNAPSHOT_SUFFIX: &str = ".sqlite";
+
+/// Every volume's.
+pub struct Staging {
+    stages: Vec<Stage>,
+    changed: watch::Sender<()>,
+    /// Makes copies: threads of their own, because one copy takes minutes.
+    pub copies: Pool,
+    stop: Arc<AtomicBool>,
+    /// Milliseconds between two snapshots of what changes.
+    pub interval_ms: i64,
+}
+
+/// One volume's.
+pub struct Stage {
+    root: PathBuf,
+    folder: PathBuf,
+    ledger: Mutex<Ledger>,
+}
+
+impl Staging {
+    /// Opens the ledgers, and removes what a crash left.
+    ///
+    /// # Errors
+    /// A volume or a ledger cannot be used.
+    pub fn open(volumes: &Volumes, key: &NodeKey, interval_ms: i64) -> Result<Self, StartError> {
+        let failed = |error: mailbox::Error| StartError::System(std::io::Error::other(format!("ledger: {error}")));
+        let mut stages = Vec::new();
+        for folder in volumes.folders(STAGING_FOLDER)? {
+            let key = key.ledger_key().map_err(StartError::NodeKey)?;
+            let ledger = Ledger::open_or_create(&folder.join(LEDGER_NAME), &key).map_err(failed)?;
+            let root = folder.parent().unwrap_or(&folder).to_owned();
+            recover(&folder, &ledger).map_err(failed)?;
+            stages.push(Stage { root, folder, ledger: Mutex::new(ledger) });
+        }
+        Ok(Self {
+            copies: Pool::new("copy", stages.len().clamp(1, COPIES_AT_ONCE_MAX))?,
+            stages,
+            changed: watch::Sender::new(()),
+            stop: Arc::default(),
+            interval_ms,
+        })
+    }
+
+    /// The stage of the volume that a file is on.
+    ///
+    /// # Errors
+    /// [`VolumeError::None`], which does not happen for a file of this node.
+    pub fn of(&self, path: &Path) -> Result<&Stage, VolumeError> {
+        self.stages.iter().find(|stage| path.starts_with(&stage.root)).ok_or(VolumeError::None)
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// How a copy makes way for others, until the node ends.
+    pub fn pace(&self) -> Pace {
+        Pace::gentle(self.stop.clone())
+    }
+
+    /// Copies under way are given up.
+    pub fn end(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.changed.send_replace(());
+    }
+
+    /// Tells when something was staged.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Notes a snapshot whose file is in place.
+    ///
+    /// # Errors
+    /// Of the ledger; then the file is removed.
+    pub fn stage(&self, stage: &Stage, entry: &Entry) -> Result<(), mailbox::Error> {
+        let noted = stage.ledger().stage(entry);
+        match noted {
+            Ok(older) => older.iter().for_each(|id| stage.remove(id)),
+            Err(error) => {
+                stage.remove(&entry.id);
+                return Err(error);
+            }
+        }
+        self.changed.send_replace(());
+        Ok(())
+    }
+
+    /// Finds a snapshot by its id.
+    ///
+    /// # Errors
+    /// Of the ledger.
+    pub fn find(&self, id: &SnapshotId) -> Result<Option<(&Stage, Entry)>, mailbox::Error> {
+        for stage in &self.stages {
+            if let Some(entry) = stage.ledger().entry(id)? {
+                return Ok(Some((stage, entry)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The newest snapshot of a subject, on whichever volume.
+    ///
+    /// # Errors
+    /// Of the ledger.
+    pub fn newest(&self, subject: Subject) -> Result<(Option<Entry>, Option<i64>), mailbox::Error> {
+        let (mut newest, mut since): (Option<Entry>, Option<i64>) = (None, None);
+        for stage in &self.stages {
+            let ledger = stage.ledger();
+            let found = ledger.newest(subject)?;
+            if found.as_ref().map(|entry| entry.taken_ms) > newest.as_ref().map(|entry| entry.taken_ms) {
+                newest = found;
+            }
+            since = [since, ledger.due_since(subject)?].into_iter().flatten().min();
+        }
+        Ok((newest, since))
+    }
+}
+
+impl Stage {
+    /// The ledger; not on an async worker.
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // A ledger is a file: nothing of it is half-changed in memory.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a snapshot's file is.
+    pub fn path(&self, id: &SnapshotId) -> PathBuf {
+        self.folder.join(format!("{id}{SNAPSHOT_SUFFIX}"))
+    }
+
+    /// Removes a snapshot's file. One that stays after all is removed at the next start.
+    pub fn remove(&self, id: &SnapshotId) {
+        if let Err(error) = std::fs::remove_file(self.path(id))
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(snapshot = %id, %error, "a staged snapshot could not be removed");
+        }
+    }
+}
+
+/// Removes files without a row, among them copies that were not finished.
+fn recover(folder: &Path, ledger: &Ledger) -> Result<(), mailbox::Error> {
+    let io = |source| mailbox::Error::Io { doing: "looking through the staging folder", source };
+    let known: HashSet<String> =
+        ledger.staged(u32::MAX)?.into_iter().map(|entry| format!("{}{SNAPSHOT_SUFFIX}", entry.id)).collect();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with(LEDGER_NAME) && !known.contains(&name) {
+            std::fs::remove_file(entry.path()).map_err(io)?;
+            tracing::info!(file = name, "a snapshot that was not finished was removed");
+        }
+    }
+    Ok(())
+}
