@@ -18,9 +18,12 @@ const DOMAINS: [&str; 14] = [
     "good-1", "good-2", "good-3", "good-4", "good-5", "good-6", "good-7", "later", "refuses", "garbage", "cuts",
     "mute", "hangs", "rude",
 ];
-/// How often one message is treated badly at most, and a connection before its first command, of a hundred.
+/// How often one message is treated badly, at most.
 const BAD_ATTEMPTS_MAX: u64 = 3;
+/// Connections of a hundred that are treated badly before their first command; and how often, at most: such a destination is
+/// paused, and has one message at a time from then on.
 const BAD_GREETINGS_PERCENT: u64 = 20;
+const BAD_GREETINGS_MAX: usize = 60;
 /// Seconds that a server hangs, before it goes: long against a kill, short against every patience.
 const HANG_SECONDS: Duration = Duration::from_secs(2);
 
@@ -39,8 +42,8 @@ pub struct Taken {
     pub answered: bool,
     /// [`digest`] of the lines behind the header.
     pub body: u64,
-    /// The null reverse-path.
-    pub is_notice: bool,
+    /// Of a notice, which has the null reverse-path: whom it is about.
+    pub about: Option<String>,
 }
 
 /// What all servers know.
@@ -214,7 +217,11 @@ impl Talk<'_> {
     }
 
     fn greet(&mut self) -> Result<(), Gone> {
-        let bad = self.shared.drawn(&self.number.to_string()).below(100) < BAD_GREETINGS_PERCENT;
+        let mut bad = self.shared.drawn(&self.number.to_string()).below(100) < BAD_GREETINGS_PERCENT;
+        bad &= *self.shared.ledger().wrongs.get("did so at once").unwrap_or(&0) < BAD_GREETINGS_MAX;
+        if bad && matches!(self.manner, "garbage" | "hangs" | "later") {
+            self.shared.wrong("did so at once");
+        }
         match self.manner {
             "garbage" if bad => return Err(self.garbage()),
             "hangs" if bad => return Err(self.hang()),
@@ -365,7 +372,7 @@ impl Talk<'_> {
             kills,
             answered,
             body: digest(text.iter().skip_while(|line| !line.is_empty()).skip(1).map(String::as_str)),
-            is_notice: self.sender.is_empty(),
+            about: self.sender.is_empty().then(|| about(text)),
         };
         let taken: Vec<_> = std::mem::take(&mut self.recipients).into_iter().map(of).collect();
         self.shared.ledger().taken.extend(taken);
@@ -382,6 +389,12 @@ pub fn digest<'a>(lines: impl Iterator<Item = &'a str>) -> u64 {
 pub fn subject<T: AsRef<str>>(text: &[T]) -> String {
     let subjects = text.iter().filter_map(|line| line.as_ref().strip_prefix("Subject: "));
     subjects.filter(|line| line.starts_with("name-")).last().unwrap_or_default().to_owned()
+}
+
+/// The recipient that a notice is about.
+pub fn about<T: AsRef<str>>(text: &[T]) -> String {
+    let recipient = text.iter().find_map(|line| line.as_ref().strip_prefix("Final-Recipient: rfc822; "));
+    recipient.unwrap_or_default().to_owned()
 }
 
 fn between(line: &str) -> &str {

@@ -5,7 +5,7 @@
 
 use harness::corpus::Seeded;
 use harness::dev::binary;
-use harness::strangers::{Ledger, Strangers, Taken, digest, subject};
+use harness::strangers::{Ledger, Strangers, Taken, about, digest, subject};
 use harness::zone::Zone;
 use harness::{Dev, Imap, Smtp, until};
 use std::collections::BTreeMap;
@@ -195,7 +195,11 @@ fn what_was_acknowledged_is_delivered_or_comes_back() {
 }
 
 /// A notice that came to somebody.
+#[derive(Debug)]
 struct Notice {
+    /// The recipient that it is about.
+    about: String,
+    /// The name of the message whose header it brings back.
     name: String,
     id: String,
 }
@@ -212,7 +216,7 @@ fn notices_at_home(dev: &Dev) -> Vec<Notice> {
         assert!(text.contains("\r\nAction: failed\r\n"), "no notice of a failure: {text}");
         let lines: Vec<&str> = text.lines().collect();
         let id = lines.iter().find_map(|line| line.strip_prefix("Message-ID:")).unwrap_or_default().trim().to_owned();
-        Notice { name: subject(&lines), id }
+        Notice { about: about(&lines), name: subject(&lines), id }
     };
     imap.messages("INBOX").into_iter().map(notice).collect()
 }
@@ -222,23 +226,22 @@ fn judge(run: &Run) {
     let ledger = run.strangers.ledger();
     let sent = run.sent.lock().expect("no panic");
     let mut copies: BTreeMap<&str, Vec<&Taken>> = BTreeMap::new();
-    let mut notices: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut notices: BTreeMap<String, Vec<Notice>> = BTreeMap::new();
+    let mut notice = |notice: Notice| notices.entry(notice.about.clone()).or_default().push(notice);
     for taken in &ledger.taken {
-        if taken.is_notice {
+        if let Some(about) = taken.about.clone() {
             assert_eq!(taken.recipient, CORRESPONDENT, "a notice for somebody else");
-            notices.entry(taken.subject.clone()).or_default().push(taken.id.clone());
+            notice(Notice { about, name: taken.subject.clone(), id: taken.id.clone() });
         } else {
             copies.entry(&taken.subject).or_default().push(taken);
         }
     }
-    for Notice { name, id } in notices_at_home(&run.dev) {
-        notices.entry(name).or_default().push(id);
-    }
+    notices_at_home(&run.dev).into_iter().for_each(notice);
     let mut tally: BTreeMap<&str, usize> = BTreeMap::new();
     let mut by_kill: BTreeMap<usize, usize> = BTreeMap::new();
     for one in sent.iter() {
         let copies = copies.remove(one.name.as_str()).unwrap_or_default();
-        let notices = notices.remove(&one.name).unwrap_or_default();
+        let notices = notices.remove(&one.recipient).unwrap_or_default();
         check_one(one, &copies, &notices);
         let mut count = |what, number| *tally.entry(what).or_default() += number;
         count(&format!("{:?}", one.fate).leak()[..], 1);
@@ -274,13 +277,16 @@ fn judge(run: &Run) {
 }
 
 /// One message against what became of it.
-fn check_one(sent: &Sent, copies: &[&Taken], notices: &[String]) {
+fn check_one(sent: &Sent, copies: &[&Taken], notices: &[Notice]) {
     let body = digest(lines(&sent.name, number(&sent.name)).collect::<Vec<_>>().iter().map(String::as_str));
     for copy in copies {
         assert_eq!((&copy.recipient, copy.body), (&sent.recipient, body), "another recipient, or not whole: {sent:?}");
     }
-    // Written once, however often it came.
-    assert!(notices.iter().all(|id| *id == notices[0]), "more than one notice: {sent:?} {notices:?}");
+    for notice in notices {
+        assert_eq!(notice.name, sent.name, "not the header of its message: {notice:?}");
+        // Written once, however often it came.
+        assert_eq!(notice.id, notices[0].id, "more than one notice: {sent:?} {notices:?}");
+    }
     match (sent.fate, sent.bad) {
         (Fate::Acknowledged, true) => assert!(copies.is_empty() && !notices.is_empty(), "lost: {sent:?} {copies:?}"),
         (Fate::Acknowledged, false) => assert!(!copies.is_empty() && notices.is_empty(), "lost: {sent:?} {notices:?}"),
