@@ -20,6 +20,10 @@ impl Smtp {
     pub fn try_connect(dev: &Dev) -> Option<Self> {
         Self::greeted(dev.port("mx"), "EHLO")
     }
+    /// Connects to a server at this port of 127.0.0.1, in the same way.
+    pub fn connect_to(port: u16) -> Option<Self> {
+        Self::greeted(port, "EHLO")
+    }
     /// Connects to an LMTP server, which answers one recipient as SMTP does.
     pub fn lmtp(port: u16) -> Self {
         Self::greeted(port, "LHLO").expect("the server answers LHLO")
