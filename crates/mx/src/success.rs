@@ -20,6 +20,7 @@ use smtp::notice::{Action, Letter, Notice, Original, Told, Written};
 use std::time::Duration;
 use tokio::time::timeout;
 
+/// [`NOTICE_SECONDS_MAX`], which says why.
 const NOTICE_WAIT: Duration = Duration::from_secs(NOTICE_SECONDS_MAX);
 
 /// A message that was taken.
