@@ -1,6 +1,7 @@
 //! The doors: a mailbox goes out into every format and comes in again, the same in every octet, flag, date and folder.
 
 mod bad_input;
+mod erase;
 mod remote;
 
 use harness::client::{run, script, stdout};

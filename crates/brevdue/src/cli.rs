@@ -381,6 +381,15 @@ pub enum AliasCommand {
         /// The address.
         address: String,
     },
+    /// Erase an alias: its mailbox, the mail that waits for it, what it has in the queue, its backups, its keys. Nothing
+    /// brings them back.
+    Erase {
+        /// The address.
+        address: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Take a password away from an alias.
     Revoke {
         /// The address.

@@ -4,6 +4,7 @@ mod alias;
 mod credential;
 mod dkim;
 mod domain;
+mod erase;
 mod error;
 mod feed;
 mod find;
@@ -25,6 +26,7 @@ pub(crate) use credential::{
 };
 pub(crate) use dkim::{AddKey, KeyRow, KeyState, NewKey, OpenKey, RemoveKey, RetireKey, Rotate};
 pub(crate) use domain::{AddDomain, DomainRow};
+pub(crate) use erase::{EraseAlias, EraseStep};
 pub use error::Error;
 pub(crate) use feed::{Change, Feed, Missed, Subject};
 pub(crate) use find::rule_local;

@@ -1,5 +1,6 @@
 //! The service and the client over a real gRPC connection (without TLS, which `wire` tests), on a catalogue in a file.
 
+mod erase;
 mod keys;
 mod mail;
 mod storage;

@@ -69,6 +69,11 @@ pub fn malformed(text: impl Into<String>) -> Fault {
     Fault::new(FailureCode::Malformed, text)
 }
 
+/// The mailbox was erased.
+pub fn erased() -> Fault {
+    Fault::new(FailureCode::WrongNode, "the mailbox was erased")
+}
+
 /// Try again.
 pub fn unavailable(text: impl Into<String>) -> Fault {
     Fault::new(FailureCode::Unavailable, text)

@@ -14,6 +14,7 @@ mod damage;
 mod deliver;
 mod deliveries;
 mod drain;
+mod erase;
 mod fault;
 mod fetch;
 mod folder;

@@ -16,7 +16,7 @@ use wire::convert;
 use wire::node::node_server::Node;
 use wire::node::{
     CheckReply, CheckRequest, Committed, DeliverReply, DeliverRequest, DeliveryStatusReply, DeliveryStatusRequest,
-    Outcome,
+    EraseReply, EraseRequest, ErasedFile, Outcome,
 };
 
 /// Replies of one delivery that wait for the MX: one for each recipient, and credit.
@@ -128,6 +128,16 @@ impl Node for Service {
             open_mailboxes: u32::try_from(census.open_mailboxes).unwrap_or(u32::MAX),
             sessions: u32::try_from(census.sessions).unwrap_or(u32::MAX),
         }))
+    }
+
+    async fn erase(&self, request: Request<EraseRequest>) -> Result<Response<EraseReply>, Status> {
+        let id = convert::mailbox_id(&request.get_ref().mailbox_id);
+        let id = id.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let asked = self.shards.ask(&id, |answer| ShardRequest::Erase(id, answer)).await;
+        let erased = asked.ok_or_else(|| Status::unavailable("the node is closing"))?;
+        let removed = erased.map_err(|fault| Status::unavailable(fault.to_string()))?;
+        let files = removed.into_iter().map(|file| ErasedFile { name: file.name, bytes: file.bytes }).collect();
+        Ok(Response::new(EraseReply { files }))
     }
 }
 

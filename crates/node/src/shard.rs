@@ -6,7 +6,8 @@
 
 use crate::backup::restore::Ready;
 use crate::deliveries::Deliveries;
-use crate::fault::Fault;
+use crate::erase::{self, Removed};
+use crate::fault::{Fault, erased};
 use crate::leg::{self, Admitted, Recipient};
 use crate::limits::{LINKS_PER_SHARD_MAX, SHARD_REQUESTS_MAX, SHUTDOWN_MS_MAX};
 use crate::primary::Primary;
@@ -38,6 +39,8 @@ pub enum Request {
     Status(DeliveryId, MailboxId, oneshot::Sender<Outcome>),
     /// A restored file takes the place of a mailbox; answered with the name of the file that was it.
     Replace(Box<Ready>, oneshot::Sender<Result<String, Fault>>),
+    /// The end of a mailbox.
+    Erase(MailboxId, oneshot::Sender<Result<Vec<Removed>, Fault>>),
     /// Open mailboxes and links.
     Census(oneshot::Sender<Census>),
 }
@@ -88,12 +91,15 @@ impl Shard {
         self.serial.get()
     }
 
-    /// Refuses mailboxes of other shards: who asks has an old idea of this node.
+    /// Refuses mailboxes of other shards, and those that were erased: who asks has an old idea of this node.
     pub fn check_placed(&self, id: &MailboxId) -> Result<(), Fault> {
-        if wire::shard_of(id, self.primary.shards) == self.index {
-            return Ok(());
+        if wire::shard_of(id, self.primary.shards) != self.index {
+            return Err(Fault::new(FailureCode::WrongNode, "the mailbox belongs to another shard of this node"));
         }
-        Err(Fault::new(FailureCode::WrongNode, "the mailbox belongs to another shard of this node"))
+        if self.boxes.is_erased(id) {
+            return Err(erased());
+        }
+        Ok(())
     }
 
     /// Nobody opens the mailbox between its end and the change of files: an opening waits for the table's entry to go, and this
@@ -123,6 +129,11 @@ impl Shard {
             Request::Replace(ready, answer) => {
                 tokio::task::spawn_local(async move {
                     let _ = answer.send(self.replace(*ready).await);
+                });
+            }
+            Request::Erase(id, answer) => {
+                tokio::task::spawn_local(async move {
+                    let _ = answer.send(erase::erase(&self, id).await);
                 });
             }
             Request::Census(answer) => {

@@ -4,7 +4,7 @@
 //! Invariants: a mailbox's waiting file has one connection, used by one operation at a time, on the writer pool. Operations
 //! run in tasks that nobody cancels. A file that holds nothing is deleted by whoever used it last.
 
-use crate::fault::Fault;
+use crate::fault::{Fault, erased};
 use crate::limits::WAITING_MESSAGES_MAX;
 use crate::primary::Primary;
 use crate::quota::{Promise, Room, Rooms};
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use mailbox::waiting::{Closing, WaitingFile};
 use model::{DeliveryId, MailboxId};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use tokio::sync::{Mutex, Notify};
@@ -25,6 +25,8 @@ pub struct Boxes {
     table: RefCell<HashMap<MailboxId, Weak<WaitingBox>>>,
     /// What is counted of each mailbox, here and where it is open.
     pub rooms: Rooms,
+    /// Ids of mailboxes that were erased: a front-end or an MX may have them cached.
+    erased: RefCell<HashSet<MailboxId>>,
     emptied: Notify,
 }
 
@@ -68,8 +70,19 @@ impl Boxes {
             primary: primary.clone(),
             table: RefCell::default(),
             rooms: Rooms::new(primary, boxes.clone()),
+            erased: RefCell::default(),
             emptied: Notify::new(),
         })
+    }
+
+    /// The mailbox was erased: no mail waits for it any more.
+    pub fn erase(&self, id: &MailboxId) {
+        self.erased.borrow_mut().insert(*id);
+    }
+
+    /// Whether it was, while this process lives.
+    pub fn is_erased(&self, id: &MailboxId) -> bool {
+        self.erased.borrow().contains(id)
     }
 
     /// The mailbox's box; the same for all who use it at once. Each of them calls `rest` when it is done.
@@ -129,6 +142,9 @@ impl WaitingBox {
         run: impl FnOnce(&mut WaitingFile) -> Result<T, mailbox::Error> + Send + 'static,
     ) -> Result<Option<T>, Fault> {
         let mut place = self.file.lock().await;
+        if absent == Absent::Make && self.boxes.is_erased(&self.id) {
+            return Err(erased());
+        }
         let (open, primary, id) = (place.take(), self.boxes.primary.clone(), self.id);
         let done = self.boxes.primary.writers.run(move || {
             let Some(mut file) = open.map_or_else(|| open_on_disk(&primary, &id, absent), |file| Ok(Some(file)))?
@@ -223,6 +239,23 @@ impl WaitingBox {
         run: impl FnOnce(&mut WaitingFile) -> Result<T, mailbox::Error> + Send + 'static,
     ) -> Result<Option<T>, Fault> {
         self.with(Absent::LetBe, run).await
+    }
+
+    /// Closes the file and runs `remove`; nobody opens it meanwhile.
+    ///
+    /// # Errors
+    /// Of `remove`.
+    pub async fn end<T: Send + 'static>(
+        &self,
+        remove: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let mut place = self.file.lock().await;
+        let open = place.take();
+        let ended = self.boxes.primary.writers.run(move || {
+            drop(open);
+            remove()
+        });
+        ended.await?
     }
 
     /// Called by whoever is done with it: closes the file if nobody else uses it, and deletes it if nothing is in it.

@@ -13,6 +13,8 @@ pub enum Verb {
     DeliveryStatus,
     /// Node: the check that does real work.
     Check,
+    /// Node: closes a mailbox for good and removes its files.
+    Erase,
     /// Queue: one message for other hosts.
     Enqueue,
     /// Queue: whether a message was taken.
@@ -121,15 +123,18 @@ pub enum Verb {
     ShowAccount,
     /// Directory: limits an alias.
     LimitAlias,
+    /// Directory: closes or forgets an alias.
+    EraseAlias,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 60] = [
         Self::Session,
         Self::Deliver,
         Self::DeliveryStatus,
         Self::Check,
+        Self::Erase,
         Self::Enqueue,
         Self::EnqueueStatus,
         Self::Lease,
@@ -184,6 +189,7 @@ impl Verb {
         Self::LimitAccount,
         Self::ShowAccount,
         Self::LimitAlias,
+        Self::EraseAlias,
     ];
 
     /// The gRPC path, or `session` for the session link.
@@ -193,6 +199,7 @@ impl Verb {
             Self::Deliver => "/brevdue.node.v1.Node/Deliver",
             Self::DeliveryStatus => "/brevdue.node.v1.Node/DeliveryStatus",
             Self::Check => "/brevdue.node.v1.Node/Check",
+            Self::Erase => "/brevdue.node.v1.Node/Erase",
             Self::Enqueue => "/brevdue.queue.v1.Queue/Enqueue",
             Self::EnqueueStatus => "/brevdue.queue.v1.Queue/EnqueueStatus",
             Self::Lease => "/brevdue.queue.v1.Queue/Lease",
@@ -247,6 +254,7 @@ impl Verb {
             Self::LimitAccount => "/brevdue.directory.v1.Directory/LimitAccount",
             Self::ShowAccount => "/brevdue.directory.v1.Directory/ShowAccount",
             Self::LimitAlias => "/brevdue.directory.v1.Directory/LimitAlias",
+            Self::EraseAlias => "/brevdue.directory.v1.Directory/EraseAlias",
         }
     }
 
@@ -263,7 +271,7 @@ impl Verb {
             Self::Session => &[Role::Imap, Role::Pop3, Role::Submission, Role::Admin],
             // The way in from the internet delivers, and can do nothing else to a mailbox.
             Self::Deliver | Self::DeliveryStatus => &[Role::Mx],
-            Self::Check => &[Role::Admin],
+            Self::Check | Self::Erase => &[Role::Admin],
             // Who accepts mail puts in what goes on elsewhere; outbound adds its own reports.
             Self::Enqueue | Self::EnqueueStatus => &[Role::Mx, Role::Submission, Role::Outbound],
             // Queued mail is readable to whoever delivers it, and to nobody else.
@@ -328,7 +336,8 @@ impl Verb {
             | Self::RotateSrs
             | Self::LimitAccount
             | Self::ShowAccount
-            | Self::LimitAlias => &[Role::Admin],
+            | Self::LimitAlias
+            | Self::EraseAlias => &[Role::Admin],
         }
     }
 
@@ -412,6 +421,7 @@ mod tests {
             Role::Admin => &[
                 Verb::Session,
                 Verb::Check,
+                Verb::Erase,
                 Verb::ListDestinations,
                 Verb::ListEntries,
                 Verb::ShowEntry,
@@ -449,6 +459,7 @@ mod tests {
                 Verb::LimitAccount,
                 Verb::ShowAccount,
                 Verb::LimitAlias,
+                Verb::EraseAlias,
             ],
         }
     }

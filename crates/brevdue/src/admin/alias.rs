@@ -1,5 +1,6 @@
 //! `brevdue alias …`: one function per command.
 
+mod erase;
 mod pattern;
 mod route;
 
@@ -61,6 +62,7 @@ pub async fn run(admin: &Admin, command: &AliasCommand, output: Output) -> Resul
             super::account::limit_alias(admin, &owner::address(address)?, *limits, output).await
         }
         AliasCommand::Credentials { address } => credentials(admin, &owner::address(address)?, output).await,
+        AliasCommand::Erase { address, yes } => erase::run(admin, &owner::address(address)?, *yes, output).await,
         AliasCommand::Revoke { address, label, yes } => {
             revoke(admin, &owner::address(address)?, label, *yes, output).await
         }

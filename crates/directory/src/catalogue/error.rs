@@ -42,6 +42,9 @@ pub enum Error {
     /// Without it nothing would open the mailbox any more.
     #[error("this is the last credential: without it the mail is lost for ever; add another first")]
     LastCredential,
+    /// It takes mail and lets its owner in: it is to be closed first.
+    #[error("the alias is not closed")]
+    AliasOpen,
     /// There is nowhere to place a mailbox.
     #[error("no storage node has registered; start one first")]
     NoNode,

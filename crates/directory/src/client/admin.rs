@@ -57,6 +57,15 @@ impl DirectoryClient {
         once(self.0.rpc.clone().add_credential(request)).await
     }
 
+    /// Closes an alias for good: nothing opens its mailbox any more. With `forget` it is forgotten, which it must be closed for.
+    /// The alias as it was.
+    ///
+    /// # Errors
+    /// The alias is unknown or not closed, or the directory could not be reached.
+    pub async fn erase_alias(&self, address: &Address, forget: bool) -> Result<Alias, Error> {
+        once(self.0.rpc.clone().erase_alias(proto::EraseAliasRequest { address: address.alias(), forget })).await
+    }
+
     /// Takes a credential away.
     ///
     /// # Errors

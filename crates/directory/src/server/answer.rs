@@ -29,9 +29,12 @@ pub(super) fn status(error: &Error) -> Status {
         | Error::CredentialExists
         | Error::RuleExists
         | Error::KeyExists => Code::AlreadyExists,
-        Error::LastCredential | Error::NoNode | Error::WebhookInUse | Error::KeyInUse | Error::NoNextKey => {
-            Code::FailedPrecondition
-        }
+        Error::LastCredential
+        | Error::AliasOpen
+        | Error::NoNode
+        | Error::WebhookInUse
+        | Error::KeyInUse
+        | Error::NoNextKey => Code::FailedPrecondition,
         Error::BadRule(_) | Error::BadSetting(_) => Code::InvalidArgument,
         Error::TooManyCredentials(_) | Error::TooManyToList(_) | Error::TooManyKeys(_) => Code::ResourceExhausted,
         Error::Stopped | Error::Random => Code::Unavailable,

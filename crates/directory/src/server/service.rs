@@ -3,7 +3,8 @@
 
 use super::{answer, domains, input, watch};
 use crate::catalogue::{
-    AddKey, AddWebhook, Catalogue, MarkBorn, RemoveKey, RemoveRule, RemoveWebhook, RetireKey, Rotate,
+    AddKey, AddWebhook, Catalogue, EraseAlias, EraseStep, MarkBorn, RemoveKey, RemoveRule, RemoveWebhook, RetireKey,
+    Rotate,
 };
 use futures_util::stream::BoxStream;
 use model::{AccountId, MailboxId, WebhookId};
@@ -274,6 +275,14 @@ impl Directory for Service {
         let account: AccountId = input::parse(&request.get_ref().account, "account")?;
         let row = self.catalogue.account(&account).await.map_err(|error| answer::status(&error))?;
         Ok(Response::new(answer::account(row)))
+    }
+
+    async fn erase_alias(&self, request: Request<proto::EraseAliasRequest>) -> Answer<proto::Alias> {
+        let proto::EraseAliasRequest { address, forget } = request.get_ref();
+        let step = if *forget { EraseStep::Forget } else { EraseStep::Close };
+        let write = EraseAlias { address: input::address(address)?, step };
+        let row = self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(answer::alias(row, None)))
     }
 
     async fn limit_alias(&self, request: Request<proto::LimitAliasRequest>) -> Answer<proto::StoredAlias> {
