@@ -3,6 +3,7 @@
 mod byte_for_byte;
 mod clients;
 mod compress;
+mod damage;
 mod doors;
 mod engines;
 mod forwarding;
