@@ -211,7 +211,7 @@ impl Source for Waiting {
                     }
                 }
             });
-            Ok(pieces.boxed())
+            Ok(pieces.fuse().boxed())
         }
         .boxed()
     }

@@ -1,9 +1,12 @@
-//! Which backups are kept: the newest of each of the last days, the newest of each of the last weeks, and always the newest.
+//! Which backups are kept: all of the last day, the newest of each of the last days, the newest of each of the last weeks, and always the newest.
 
 use crate::manifest::Manifest;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
+
+/// Seconds before the newest backup in which every one is kept.
+const RECENT_SECONDS: i64 = 24 * 60 * 60;
 
 /// How many are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +22,16 @@ pub struct Keep {
 pub fn to_remove(mut all: Vec<Manifest>, keep: Keep) -> Vec<Manifest> {
     // The time has seconds; of two in one the id decides, the same way each time.
     all.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| b.id.cmp(&a.id)));
+    // What somebody backed up before a change of their own is not gone with the day's next backup.
+    let recent = all.first().and_then(Manifest::taken).map(|newest| newest.as_second() - RECENT_SECONDS);
     let (mut days, mut weeks) = (BTreeSet::new(), BTreeSet::new());
     let mut remove = Vec::new();
     for (at, manifest) in all.into_iter().enumerate() {
         let Some(day) = day(&manifest) else { continue };
         let daily = days.len() < keep.daily && days.insert(day);
         let weekly = weeks.len() < keep.weekly && weeks.insert(week(day));
-        if at > 0 && !daily && !weekly {
+        let fresh = manifest.taken().map(|taken| taken.as_second()) > recent;
+        if at > 0 && !fresh && !daily && !weekly {
             remove.push(manifest);
         }
     }
@@ -79,10 +85,16 @@ mod tests {
             "2026-11-24T01:00:00Z",
             "2026-11-24T13:00:00Z",
         ];
-        assert_eq!(kept(&times, 2, 0), ["2026-11-23T01:00:00Z", "2026-11-24T13:00:00Z"]);
+        assert_eq!(kept(&times, 2, 0), ["2026-11-23T01:00:00Z", "2026-11-24T01:00:00Z", "2026-11-24T13:00:00Z"]);
         assert_eq!(
             kept(&times, 2, 3),
-            ["2026-11-10T01:00:00Z", "2026-11-22T01:00:00Z", "2026-11-23T01:00:00Z", "2026-11-24T13:00:00Z"]
+            [
+                "2026-11-10T01:00:00Z",
+                "2026-11-22T01:00:00Z",
+                "2026-11-23T01:00:00Z",
+                "2026-11-24T01:00:00Z",
+                "2026-11-24T13:00:00Z"
+            ]
         );
     }
 

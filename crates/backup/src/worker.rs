@@ -141,6 +141,9 @@ impl Worker {
         let sha256 = <[u8; 32]>::try_from(&snapshot.sha256[..]).map_err(|_| StoreError::Differs)?;
         let missing = || StoreError::Configuration(format!("there is no store `{}`", self.default));
         let store = self.stores.get(&self.default).cloned().ok_or_else(missing)?;
+        // First without a body: a store that refuses may break off an upload before it has said why, and one that is gone may be
+        // made anew by the first object, on a disk that is not mounted or in a bucket that is nobody's.
+        store.check().await?;
         let source = Waiting { node: node.clone(), id: snapshot.id.clone(), bytes: snapshot.bytes, sha256 };
         store.put(&manifest.data_name(), &source, &self.throttle).await?;
         let octets = manifest.to_octets().map_err(|error| StoreError::Source(error.to_string()))?;

@@ -104,7 +104,7 @@ impl Folder {
                 }
             }
         });
-        Ok(pieces.boxed())
+        Ok(pieces.fuse().boxed())
     }
 
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {

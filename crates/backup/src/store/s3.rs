@@ -217,7 +217,7 @@ impl S3 {
             let piece = body.next().await?;
             Some((piece.map_err(|error| StoreError::Failed(error.to_string())), body))
         });
-        Ok(pieces.boxed())
+        Ok(pieces.fuse().boxed())
     }
 
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
