@@ -15,6 +15,7 @@ pub mod mirror;
 pub mod peer;
 pub mod postfix;
 pub mod redis;
+pub mod s3;
 pub mod sink;
 pub mod smtp;
 pub mod strangers;

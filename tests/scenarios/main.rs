@@ -1,5 +1,6 @@
 //! Scenarios on separate processes: what the promises mean, seen from outside.
 
+mod backup;
 mod byte_for_byte;
 mod clients;
 mod compress;
