@@ -276,6 +276,10 @@ impl Node for ScriptedNode {
         Ok(Response::new(DeliveryStatusReply { committed: committed.collect() }))
     }
 
+    async fn erase(&self, _: Request<wire::node::EraseRequest>) -> Result<Response<wire::node::EraseReply>, Status> {
+        Err(Status::unimplemented("not asked by the MX"))
+    }
+
     async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckReply>, Status> {
         Ok(Response::new(CheckReply::default()))
     }

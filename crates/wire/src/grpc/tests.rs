@@ -79,6 +79,10 @@ impl Node for Echo {
         let peer = request.extensions().get::<Peer>().ok_or_else(|| Status::internal("no peer"))?;
         Ok(Response::new(CheckReply { node_id: peer.role.to_string(), ..Default::default() }))
     }
+
+    async fn erase(&self, _: Request<crate::node::EraseRequest>) -> Result<Response<crate::node::EraseReply>, Status> {
+        Ok(Response::new(crate::node::EraseReply::default()))
+    }
 }
 
 struct Running {
