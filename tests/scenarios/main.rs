@@ -6,6 +6,7 @@ mod clients;
 mod compress;
 mod damage;
 mod doors;
+mod disk_full;
 mod engines;
 mod forwarding;
 mod front_ends;
