@@ -105,5 +105,5 @@ fn sync_folder(path: &Path) -> Result<(), Fault> {
 }
 
 fn failed(error: &io::Error) -> Fault {
-    internal(&format!("a file cannot be removed: {error}"))
+    internal(format!("a file cannot be removed: {error}"))
 }
