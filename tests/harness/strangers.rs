@@ -20,9 +20,9 @@ const DOMAINS: [&str; 14] = [
 ];
 /// How often one message is treated badly, at most.
 const BAD_ATTEMPTS_MAX: u64 = 3;
-/// Connections of a hundred that are treated badly before their first command; and how often, at most: such a destination is
-/// paused, and has one message at a time from then on.
+/// Connections of a hundred that are treated badly before their first command.
 const BAD_GREETINGS_PERCENT: u64 = 20;
+/// How often, at most: such a destination is paused, and has one message at a time from then on.
 const BAD_GREETINGS_MAX: usize = 60;
 /// Seconds that a server hangs, before it goes: long against a kill, short against every patience.
 const HANG_SECONDS: Duration = Duration::from_secs(2);
