@@ -24,12 +24,18 @@ async fn a_mailbox_is_born_once_and_is_missing_afterwards() {
     assert!(matches!(opened, Answer::Opened(_)), "{opened:?}");
 }
 
+/// The wrong key with what the directory says of the mailbox: a key that opens its wrapped sealing key, too, would be right, and
+/// the file that it does not open damaged.
+fn mistaken(wrong: &Owner, owner: &Owner, boot_key: &[u8]) -> Open {
+    Open { wrapped_sealing_key: owner.opening(boot_key).wrapped_sealing_key, ..wrong.opening(boot_key) }
+}
+
 #[tokio::test]
 async fn only_the_right_key_opens_also_beside_an_open_session() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let wrong = Owner::new(1);
     let mut client = world.session(&owner).await;
-    let opening = wrong.opening(&client.welcome.boot_key);
+    let opening = mistaken(&wrong, &owner, &client.welcome.boot_key);
     assert_eq!(client.refused(2, Body::Open(opening.clone())).await, FailureCode::WrongKey);
     client.call(1, Body::Close(Close {})).await;
     assert_eq!(client.refused(2, Body::Open(opening)).await, FailureCode::WrongKey);
@@ -42,7 +48,7 @@ async fn a_wrong_and_a_right_key_at_once() {
     let (world, owner, wrong) = (World::new().await, Owner::new(1), Owner::new(1));
     world.session(&owner).await.call(1, Body::Close(Close {})).await;
     let mut client = world.link(&owner).await;
-    let bad = client.ask(1, Body::Open(wrong.opening(&client.welcome.boot_key))).await;
+    let bad = client.ask(1, Body::Open(mistaken(&wrong, &owner, &client.welcome.boot_key))).await;
     let good = client.ask(2, Body::Open(owner.opening(&client.welcome.boot_key))).await;
     assert_eq!(code(client.answer(bad).await.remove(0)), FailureCode::WrongKey);
     assert!(matches!(client.answer(good).await[..], [Answer::Opened(_)]));
@@ -232,7 +238,7 @@ fn no_tls() -> std::sync::Arc<tokio_rustls::rustls::ServerConfig> {
 async fn other_roles_get_no_session() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let shard = world.shards[wire::shard_of(&owner.mailbox, 2)];
-    for role in [Role::Mx, Role::Outbound, Role::Node, Role::Admin, Role::Directory] {
+    for role in [Role::Mx, Role::Outbound, Role::Node, Role::Backup, Role::Directory] {
         assert!(Client::connect(shard, world.client_tls(role)).await.is_err(), "{role}");
     }
 }
