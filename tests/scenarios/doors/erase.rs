@@ -51,7 +51,7 @@ fn nothing_is_left_but_what_is_others() {
         let id = said["mailbox_id"].as_str().expect("an id");
         let files = said["files"].as_array().expect("files");
         assert!(files.iter().any(|file| file["what"] == what && file["octets"].as_u64() > Some(0)), "{said}");
-        assert_eq!(named(&dev.data(), id), [PathBuf::new(); 0]);
+        assert_eq!(named(&dev.data(), id), Vec::<PathBuf>::new());
         assert!(!Imap::connect(&dev).command(&format!("LOGIN {} {}", user.address, user.password)).is_ok());
         let (code, _, why) = erase(&dev, &user.address, &["--yes"]);
         assert_eq!(code, 1, "there is no such alias any more");
@@ -82,6 +82,6 @@ fn a_second_run_ends_what_could_not_be_ended() {
         let (code, said, _) = erase(&dev, &user.address, &["--yes"]);
         (code == 0).then_some(said)
     });
-    assert_eq!(named(&dev.data(), said["mailbox_id"].as_str().expect("an id")), [PathBuf::new(); 0]);
+    assert_eq!(named(&dev.data(), said["mailbox_id"].as_str().expect("an id")), Vec::<PathBuf>::new());
     dev.stop();
 }
