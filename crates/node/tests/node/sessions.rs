@@ -30,15 +30,10 @@ fn mistaken(wrong: &Owner, owner: &Owner, boot_key: &[u8]) -> Open {
     Open { wrapped_sealing_key: owner.opening(boot_key).wrapped_sealing_key, ..wrong.opening(boot_key) }
 }
 
-/// The catalogue gives everybody the owner's own wrapped sealing key, which only the right key opens.
-fn with_another_key(owner: &Owner) -> Owner {
-    Owner { wrapped_sealing_key: owner.wrapped_sealing_key.clone(), ..Owner::new(1) }
-}
-
 #[tokio::test]
 async fn only_the_right_key_opens_also_beside_an_open_session() {
     let (world, owner) = (World::new().await, Owner::new(1));
-    let wrong = with_another_key(&owner);
+    let wrong = Owner::new(1);
     let mut client = world.session(&owner).await;
     let opening = mistaken(&wrong, &owner, &client.welcome.boot_key);
     assert_eq!(client.refused(2, Body::Open(opening.clone())).await, FailureCode::WrongKey);
@@ -50,8 +45,7 @@ async fn only_the_right_key_opens_also_beside_an_open_session() {
 
 #[tokio::test]
 async fn a_wrong_and_a_right_key_at_once() {
-    let (world, owner) = (World::new().await, Owner::new(1));
-    let wrong = with_another_key(&owner);
+    let (world, owner, wrong) = (World::new().await, Owner::new(1), Owner::new(1));
     world.session(&owner).await.call(1, Body::Close(Close {})).await;
     let mut client = world.link(&owner).await;
     let bad = client.ask(1, Body::Open(mistaken(&wrong, &owner, &client.welcome.boot_key))).await;
