@@ -81,12 +81,29 @@ impl Exchange {
 
     /// What the queue knows of the recipient, once it was tried `attempts` times.
     pub fn tried(&self, address: &str, attempts: u64) -> Value {
-        until("the recipient is tried", || {
-            let (code, listed) = brevdue(&self.configuration(), &["queue", "list"]);
-            let entries = listed["entries"].as_array().filter(|_| code == 0)?;
-            let recipients = entries.iter().flat_map(|entry| entry["recipients"].as_array().into_iter().flatten());
-            let mut found = recipients.filter(|one| one["address"] == address);
-            found.find(|one| one["attempts"].as_u64() >= Some(attempts)).cloned()
+        until("the recipient is tried", || self.attempted(address, attempts))
+    }
+
+    /// The recipient, once it is in the queue with so many attempts.
+    fn attempted(&self, address: &str, attempts: u64) -> Option<Value> {
+        let (code, listed) = brevdue(&self.configuration(), &["queue", "list"]);
+        let entries = listed["entries"].as_array().filter(|_| code == 0)?;
+        let recipients = entries.iter().flat_map(|entry| entry["recipients"].as_array().into_iter().flatten());
+        let mut found = recipients.filter(|one| one["address"] == address);
+        found.find(|one| one["attempts"].as_u64() >= Some(attempts)).cloned()
+    }
+
+    /// The operator has everything tried again until this recipient has so many attempts.
+    pub fn retried(&self, address: &str, attempts: u64) -> Value {
+        self.retry_until("the recipient is tried again", || self.attempted(address, attempts))
+    }
+
+    /// The operator has everything tried again until there is an answer: an attempt that is under way at the first time may
+    /// pause the destination after it.
+    pub fn retry_until<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+        until(what, || {
+            self.command(&["queue", "retry", "--all"]);
+            ask()
         })
     }
 }

@@ -53,11 +53,13 @@ impl Chain {
         Some(Self { postfix, exchange, key, _folder: folder })
     }
 
-    /// What came to Postfix with this subject, as it was sent.
+    /// What came to Postfix with this subject of its own, as it was sent: a notice has it in the message that it brings back.
     fn arrived(&self, subject: &str) -> Vec<u8> {
-        let field = format!("Subject: {subject}\n");
+        let field = format!("Subject: {subject}");
         until("the message arrives", || {
-            let has = |message: &Vec<u8>| String::from_utf8_lossy(message).contains(&field);
+            let has = |message: &Vec<u8>| {
+                String::from_utf8_lossy(message).lines().take_while(|line| !line.is_empty()).any(|line| line == field)
+            };
             self.postfix.messages().into_iter().find(has).map(|message| as_sent(&message))
         })
     }
