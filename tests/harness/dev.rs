@@ -58,6 +58,15 @@ pub fn binary() -> &'static Path {
     })
 }
 
+/// Whether every thread of the process is stopped (proc(5): the state stands behind the name in parentheses).
+fn stands_still(pid: i32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process is there");
+    tasks.flatten().all(|task| {
+        let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+    })
+}
+
 impl Dev {
     /// Starts with `count` users `u1@example.test`…, and these further arguments of `brevdue dev`.
     pub fn start(count: usize, arguments: &[&str]) -> Self {
@@ -160,7 +169,12 @@ impl Dev {
     /// Stops the nth process of a role where it is (SIGSTOP), or lets it go on: it is there and answers nothing.
     pub fn freeze(&self, role: &str, n: usize, frozen: bool) {
         let pid = self.pid(role, n).unwrap_or_else(|| panic!("no process of {role}-{n}"));
-        signal(pid, if frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT });
+        if !frozen {
+            return signal(pid, rustix::process::Signal::CONT);
+        }
+        signal(pid, rustix::process::Signal::STOP);
+        // The signal has been sent, and not yet seen by a thread that runs on another processor.
+        until("every thread stands still", || stands_still(pid).then_some(()));
     }
 
     /// Asks for a drain and checks that the exit is clean.
