@@ -4,20 +4,16 @@
 //! Invariant: the mark says only that something is wrong, so that nothing is lost with it but that: damage is found again. It is
 //! never part of the mailbox's own files, and goes when a check found nothing or the mailbox was restored.
 
-use std::ffi::OsString;
+use crate::beside::{DAMAGED, beside, sync_folder_of};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// What follows the mailbox file's name.
-const SUFFIX: &str = "-damaged";
 /// Octets of a mark that are read: a line or two.
 const MARK_BYTES_MAX: u64 = 4 * 1024;
 
 fn mark(file: &Path) -> PathBuf {
-    let mut name = OsString::from(file);
-    name.push(SUFFIX);
-    PathBuf::from(name)
+    beside(file, DAMAGED)
 }
 
 /// What is wrong with the mailbox with this file, as far as anybody knows.
@@ -51,7 +47,7 @@ pub fn note(file: &Path, what: &str) -> io::Result<()> {
     writeln!(new, "{what}")?;
     new.sync_all()?;
     fs::rename(&temporary, &path)?;
-    sync_folder(&path)
+    sync_folder_of(&path)
 }
 
 /// Takes the mark away, durably; whether there was one.
@@ -64,12 +60,8 @@ pub fn lift(file: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         removed => removed?,
     }
-    sync_folder(&path)?;
+    sync_folder_of(&path)?;
     Ok(true)
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]

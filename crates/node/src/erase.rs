@@ -3,6 +3,7 @@
 //! Invariants: the directory has closed the alias before, so that no front-end can open it again; what one still has cached is
 //! refused here while this process lives, and finds no file after that. Done again, it removes what a crash has left.
 
+use crate::beside::{BESIDE, beside, sync_folder_of};
 use crate::fault::{Fault, internal};
 use crate::primary::Primary;
 use crate::shard::Shard;
@@ -14,8 +15,6 @@ use std::io;
 use std::path::Path;
 use wire::session::FailureCode;
 
-/// What stands beside a file of SQLite and belongs to it.
-const BESIDE: [&str; 5] = ["", "-wal", "-shm", "-mark", "-damaged"];
 /// Folders of each volume with files whose names begin with a mailbox's id.
 const FOLDERS: [&str; 2] = ["restoring", "aside"];
 
@@ -51,11 +50,10 @@ fn remove(primary: &Primary, id: &MailboxId) -> Result<Vec<Removed>, Fault> {
     for (kind, what) in [(Kind::Mailbox, "mailbox"), (Kind::Waiting, "waiting mail")] {
         if let Some(path) = primary.volumes.find(kind, id)? {
             // The file itself last: while it is there, the same call finds what is beside it.
-            for suffix in BESIDE.iter().rev() {
-                let beside = path.with_file_name(format!("{id}.db{suffix}"));
-                remove_file(&beside, &format!("{what}{suffix}"), &mut removed)?;
+            for suffix in BESIDE.into_iter().rev().chain([""]) {
+                remove_file(&beside(&path, suffix), &format!("{what}{suffix}"), &mut removed)?;
             }
-            sync_folder(&path)?;
+            sync_folder_of(&path).map_err(|error| failed(&error))?;
         }
     }
     for folder in FOLDERS {
@@ -97,11 +95,6 @@ fn remove_file(path: &Path, name: &str, removed: &mut Vec<Removed>) -> Result<()
     fs::remove_file(path).map_err(|error| failed(&error))?;
     removed.push(Removed { name: name.to_owned(), bytes });
     Ok(())
-}
-
-fn sync_folder(path: &Path) -> Result<(), Fault> {
-    let folder = path.parent().map_or_else(|| Ok(()), |folder| File::open(folder).and_then(|folder| folder.sync_all()));
-    folder.map_err(|error| failed(&error))
 }
 
 fn failed(error: &io::Error) -> Fault {

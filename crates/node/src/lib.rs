@@ -6,6 +6,7 @@
 
 mod answer;
 mod backup;
+mod beside;
 mod change;
 mod check;
 mod checkpoint;

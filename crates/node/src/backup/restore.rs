@@ -5,6 +5,7 @@
 //! is as it was. The file that was the mailbox is moved aside and kept, whatever state it is in. Nothing ever lies open under a
 //! name that changes.
 
+use crate::beside::{BESIDE, DAMAGED, beside, sync_folder_of};
 use crate::fault::{Fault, internal, malformed};
 use crate::primary::Primary;
 use crate::volume::{Kind, VolumeError, Volumes};
@@ -26,8 +27,6 @@ const RESTORING_FOLDER: &str = "restoring";
 const ASIDE_FOLDER: &str = "aside";
 /// What ends the name of a journal.
 const JOURNAL_SUFFIX: &str = ".journal";
-/// What stands beside a mailbox file and belongs to it.
-const BESIDE: [&str; 4] = ["-wal", "-shm", "-mark", "-damaged"];
 
 /// What is to be restored.
 pub struct Wanted {
@@ -148,7 +147,7 @@ fn floor(primary: &Primary, target: &Path, key: &vault::MailboxKey) -> Result<Fl
 }
 
 fn is_damaged(target: &Path) -> bool {
-    beside(target, "-damaged").exists()
+    beside(target, DAMAGED).exists()
 }
 
 impl Ready {
@@ -209,26 +208,26 @@ fn finish(path: &Path, journal: &Journal) -> std::io::Result<()> {
             for suffix in BESIDE.into_iter().chain([""]) {
                 rename_if_there(&beside(&journal.target, suffix), &beside(aside, suffix))?;
             }
-            sync_folder(aside)?;
+            sync_folder_of(aside)?;
         }
         // What is left of it must not be taken for the restored file's.
         for suffix in BESIDE {
             remove_if_there(&beside(&journal.target, suffix))?;
         }
-        sync_folder(&journal.target)?;
+        sync_folder_of(&journal.target)?;
         fs::rename(&journal.restored, &journal.target)?;
-        sync_folder(&journal.target)?;
-        sync_folder(&journal.restored)?;
+        sync_folder_of(&journal.target)?;
+        sync_folder_of(&journal.restored)?;
     }
     remove_if_there(path)?;
-    sync_folder(path)
+    sync_folder_of(path)
 }
 
 fn write_journal(path: &Path, journal: &Journal) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(&serde_json::to_vec(journal)?)?;
     file.sync_all()?;
-    sync_folder(path)
+    sync_folder_of(path)
 }
 
 fn aside_name(primary: &Primary, target: &Path, id: &MailboxId) -> Result<PathBuf, Fault> {
@@ -256,12 +255,6 @@ fn failed(doing: &'static str, source: std::io::Error) -> Fault {
     Fault::from(mailbox::Error::Io { doing, source })
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 fn remove_with_beside(path: &Path) {
     for suffix in BESIDE.into_iter().chain([""]) {
         let _ = remove_if_there(&beside(path, suffix));
@@ -280,10 +273,6 @@ fn rename_if_there(from: &Path, to: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-fn sync_folder(file: &Path) -> std::io::Result<()> {
-    file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]
