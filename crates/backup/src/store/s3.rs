@@ -25,6 +25,7 @@ use daemon::config::BackupStore;
 use futures_util::StreamExt;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// The bucket.
 pub struct S3 {
@@ -42,7 +43,6 @@ impl S3 {
     /// # Errors
     /// [`StoreError::Configuration`] when the credentials' file cannot be used.
     pub fn new(config: &BackupStore) -> Result<Self, StoreError> {
-        let (key, secret) = credentials(config)?;
         let seconds = Duration::from_secs;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(seconds(STORE_CONNECT_SECONDS_MAX))
@@ -51,7 +51,7 @@ impl S3 {
         let mut builder = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(config.region.clone()))
-            .credentials_provider(Credentials::new(key, secret, None, None, "backup.stores.credentials_file"))
+            .credentials_provider(credentials(config)?)
             .force_path_style(config.path_style)
             // Ours are given with each part; those that the SDK adds by itself are not understood everywhere.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -334,17 +334,19 @@ where
 }
 
 /// The file has the access key in its first line and the secret in its second.
-fn credentials(config: &BackupStore) -> Result<(String, String), StoreError> {
+fn credentials(config: &BackupStore) -> Result<Credentials, StoreError> {
     let file = config.credentials_file.display();
     let wrong = |what: String| {
         StoreError::Configuration(format!(
             "{file}: {what}; give backup.stores.credentials_file a file with the access key in its first line and the secret in its second"
         ))
     };
-    let text = std::fs::read_to_string(&config.credentials_file).map_err(|error| wrong(error.to_string()))?;
+    let text = std::fs::read_to_string(&config.credentials_file).map(Zeroizing::new);
+    let text = text.map_err(|error| wrong(error.to_string()))?;
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     match (lines.next(), lines.next()) {
-        (Some(key), Some(secret)) => Ok((key.to_owned(), secret.to_owned())),
+        // Wiped by the SDK when they are dropped, and not shown by its Debug.
+        (Some(key), Some(secret)) => Ok(Credentials::new(key, secret, None, None, "backup.stores.credentials_file")),
         _ => Err(wrong("it has no two lines".to_owned())),
     }
 }
