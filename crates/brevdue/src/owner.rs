@@ -1,8 +1,6 @@
 //! The owner at the command line: a password that was typed, or stands in a file, becomes a session at the mailbox's primary,
 //! as at any front-end. The admin certificate opens nothing without it.
 
-#![allow(dead_code, reason = "the commands that need an owner follow")]
-
 use crate::admin::Admin;
 use crate::failure::Failure;
 use crate::terminal;
