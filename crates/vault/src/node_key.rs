@@ -21,6 +21,7 @@ const BLOB_SALT_BYTES: usize = 32;
 const WAITING_LABEL: &[u8] = b"brevdue node key 1: waiting mail";
 const QUEUE_LABEL: &[u8] = b"brevdue node key 1: queue";
 const LEDGER_LABEL: &[u8] = b"brevdue node key 1: ledger of snapshots";
+const CATALOGUE_LABEL: &[u8] = b"brevdue node key 1: snapshot of the catalogue";
 const BLOB_LABEL: &[u8] = b"brevdue node key 1: blob";
 
 /// The key of one node.
@@ -118,6 +119,14 @@ impl NodeKey {
     /// [`VaultError::Encryption`], which does not happen.
     pub fn ledger_key(&self) -> Result<FileKey, VaultError> {
         Extracted::new(&[], self.0.expose()).key(&[LEDGER_LABEL]).map(FileKey::from)
+    }
+
+    /// The key of the snapshots of the directory's catalogue, whose key file has the same form.
+    ///
+    /// # Errors
+    /// [`VaultError::Encryption`], which does not happen.
+    pub fn catalogue_key(&self) -> Result<FileKey, VaultError> {
+        Extracted::new(&[], self.0.expose()).key(&[CATALOGUE_LABEL]).map(FileKey::from)
     }
 
     /// Encrypts a small blob, bound to `context` (what it is and whose), which [`NodeKey::open`] must be given again.
