@@ -136,6 +136,8 @@ fn what_is_forwarded_passes_at_the_far_end() {
     let said = String::from_utf8_lossy(&arrived).into_owned();
     assert!(said.contains("From: An Author\r\n via \"example.test\" <fwd@example.test>\r\n"), "{said}");
     assert_eq!(field(&arrived, "Reply-To"), format!("An Author <{AUTHOR}>"));
+    let body = |text: &[u8]| String::from_utf8_lossy(text).split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    assert_eq!(body(&arrived), body(&message(AUTHOR, "unsigned")), "the body is the author's");
     assert_eq!(chain.asked("dkim-verify", &arrived), ["pass", "pass"]);
     assert_eq!(chain.asked("arc-verify", &arrived), ["pass"]);
     let judged = chain.asked("dmarc", &arrived);

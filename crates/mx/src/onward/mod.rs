@@ -73,7 +73,8 @@ impl Onward {
     /// The header is whole, or over what is held: it goes on, with another From where that must be.
     async fn release(&mut self, mx: &Mx) -> Result<(), EnqueueError> {
         let Some(held) = self.held.take() else { return Ok(()) };
-        if held.len() > FORWARD_HEADER_BYTES_MAX || !author::is_broken_by_forwarding(&mx.resolver, &held).await {
+        let header = author::header_of(&held);
+        if header.len() > FORWARD_HEADER_BYTES_MAX || !author::is_broken_by_forwarding(&mx.resolver, header).await {
             return self.pass(&held).await;
         }
         for parcel in &mut self.parcels {

@@ -75,14 +75,14 @@ impl Parcel {
         self.enqueue.push(text).await
     }
 
-    /// Pushes a whole header, in a forward with the recipient in From and the author in Reply-To.
-    pub async fn push_as_ours(&mut self, header: &[u8]) -> Result<(), EnqueueError> {
+    /// Pushes a whole header and what came with it, in a forward with the recipient in From and the author in Reply-To.
+    pub async fn push_as_ours(&mut self, text: &[u8]) -> Result<(), EnqueueError> {
         if self.kind != Kind::Forward {
-            return self.push(header).await;
+            return self.push(text).await;
         }
         self.ours = Some(BodyStream::new());
-        let header = author::rewritten(header, &self.address, self.domain.as_str());
-        self.push(&header).await
+        let text = author::rewritten(text, &self.address, self.domain.as_str());
+        self.push(&text).await
     }
 
     pub async fn commit(mut self, mx: &Mx, front: &Front<'_>) -> Result<(), EnqueueError> {
