@@ -15,7 +15,7 @@ use crate::schema::WAITING;
 use jiff::Timestamp;
 use model::limits::MESSAGE_BYTES_MAX;
 use model::{DeliveryId, MailboxId};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use vault::FileKey;
@@ -37,7 +37,18 @@ pub struct WaitingFile {
     path: PathBuf,
     disk: &'static dyn Disk,
     mark: Mark,
+    waits: Totals,
     under_way: HashMap<DeliveryId, UnderWay>,
+}
+
+/// What waits, whole, in sums: kept beside the rows, so that a delivery does not count them all.
+#[derive(Debug, Clone, Copy, Default)]
+struct Totals {
+    messages: u64,
+    /// Octets of sealed body.
+    bytes: u64,
+    /// Octets of what stands in front.
+    prefix_bytes: u64,
 }
 
 /// A delivery whose body is coming.
@@ -129,7 +140,8 @@ impl WaitingFile {
         let mark = Mark::of(options.disk, path);
         mark.require(connection.query_row("SELECT changes FROM waiting", [], |row| row.get(0))?)?;
         connection.execute("DELETE FROM delivery WHERE wrap IS NULL", [])?;
-        Ok(Self { connection, path: path.to_owned(), disk: options.disk, mark, under_way: HashMap::new() })
+        let waits = Totals::count(&connection)?;
+        Ok(Self { connection, path: path.to_owned(), disk: options.disk, mark, waits, under_way: HashMap::new() })
     }
 
     /// Begins a delivery. One under way with the same id is dropped: its sender began again.
@@ -184,6 +196,7 @@ impl WaitingFile {
         if let Some(changes) = write(&mut self.connection, delivery, coming, Some(closing))? {
             self.mark.put(changes);
         }
+        self.waits.add(coming.size, closing.prefix.len() as u64);
         self.under_way.remove(delivery);
         Ok(())
     }
@@ -307,47 +320,40 @@ impl WaitingFile {
     /// Of the engine; then all of them are still there.
     pub fn remove_all(&mut self, deliveries: &[DeliveryId]) -> Result<(), Error> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut left = self.waits;
         for delivery in deliveries {
-            transaction
-                .prepare_cached("DELETE FROM delivery WHERE delivery = ?1")?
-                .execute([&delivery.as_bytes()[..]])?;
+            let removed = transaction
+                .prepare_cached("DELETE FROM delivery WHERE delivery = ?1 RETURNING size, coalesce(length(prefix), 0), wrap IS NOT NULL")?
+                .query_row([&delivery.as_bytes()[..]], |row| Ok((octets(row, 0)?, octets(row, 1)?, row.get(2)?)))
+                .optional()?;
+            if let Some((size, prefix, true)) = removed {
+                left.take(size, prefix);
+            }
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        self.waits = left;
+        Ok(())
     }
 
     /// Messages that wait.
-    ///
-    /// # Errors
-    /// Of the engine.
-    pub fn count(&self) -> Result<u64, Error> {
-        self.total("SELECT count(*) FROM delivery WHERE wrap IS NOT NULL")
+    pub fn count(&self) -> u64 {
+        self.waits.messages
     }
 
     /// Octets of sealed body that wait.
-    ///
-    /// # Errors
-    /// Of the engine.
-    pub fn bytes(&self) -> Result<u64, Error> {
-        self.total("SELECT coalesce(sum(size), 0) FROM delivery WHERE wrap IS NOT NULL")
+    pub fn bytes(&self) -> u64 {
+        self.waits.bytes
     }
 
     /// Octets that wait, with what stands in front of messages, and messages: no less than they will be in the mailbox.
-    ///
-    /// # Errors
-    /// Of the engine.
-    pub fn usage(&self) -> Result<Usage, Error> {
-        let bytes = self.total(
-            "SELECT coalesce(sum(size + coalesce(length(prefix), 0)), 0) FROM delivery WHERE wrap IS NOT NULL",
-        )?;
-        Ok(Usage { bytes, messages: self.count()?, folders: 0 })
+    pub fn usage(&self) -> Usage {
+        let Totals { messages, bytes, prefix_bytes } = self.waits;
+        Usage { bytes: bytes.saturating_add(prefix_bytes), messages, folders: 0 }
     }
 
     /// Whether nothing waits and nothing is under way.
-    ///
-    /// # Errors
-    /// Of the engine.
-    pub fn is_empty(&self) -> Result<bool, Error> {
-        Ok(self.under_way.is_empty() && self.total("SELECT count(*) FROM delivery")? == 0)
+    pub fn is_empty(&self) -> bool {
+        self.under_way.is_empty() && self.waits.messages == 0
     }
 
     /// Closes the file and removes it with its log. A crash in between leaves either the file, without messages, or nothing
@@ -356,9 +362,11 @@ impl WaitingFile {
     /// # Errors
     /// [`Error::StillWaiting`] when it is not empty, [`Error::Busy`] while somebody reads it; then it stays as it is.
     pub fn delete_file(self) -> Result<(), Error> {
-        if !self.is_empty()? {
+        let mut rows = self.connection.prepare_cached("SELECT 1 FROM delivery WHERE wrap IS NOT NULL")?;
+        if !self.under_way.is_empty() || rows.exists([])? {
             return Err(Error::StillWaiting);
         }
+        drop(rows);
         // All of the log is in the file, and that on stable storage, before the log's name goes: a power cut may bring back
         // either name without the other, and the file must be empty without its log.
         checkpoint::move_all(&self.connection, &self.path)?;
@@ -368,11 +376,34 @@ impl WaitingFile {
         }
         sync_parent(self.disk, &self.path)
     }
+}
 
-    fn total(&self, sql: &str) -> Result<u64, Error> {
-        let value: i64 = self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-        u64::try_from(value).map_err(|_| Error::damaged("a negative total"))
+impl Totals {
+    fn count(connection: &Connection) -> Result<Self, Error> {
+        let sql = "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(length(prefix)), 0) FROM delivery";
+        let read = |row: &Row<'_>| {
+            Ok(Self { messages: octets(row, 0)?, bytes: octets(row, 1)?, prefix_bytes: octets(row, 2)? })
+        };
+        Ok(connection.query_row(sql, [], read)?)
     }
+
+    fn add(&mut self, size: u64, prefix: u64) {
+        self.messages = self.messages.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(size);
+        self.prefix_bytes = self.prefix_bytes.saturating_add(prefix);
+    }
+
+    fn take(&mut self, size: u64, prefix: u64) {
+        self.messages = self.messages.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(size);
+        self.prefix_bytes = self.prefix_bytes.saturating_sub(prefix);
+    }
+}
+
+/// A count that is never negative.
+fn octets(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(at)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(at, value))
 }
 
 /// Refuses a file of another mailbox's mail.

@@ -114,6 +114,10 @@ pub const GRANT_VERSIONS_TRIED_MAX: u32 = 3;
 pub const WAITING_MESSAGES_MAX: u64 = 100_000;
 /// Octets that wait for one owner: 64 of the largest messages.
 pub const WAITING_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Milliseconds that a waiting-mail file stays open after its last use: a list's or a sender's burst comes within them.
+pub const WAITING_LINGER_MS: u64 = 5_000;
+/// Waiting-mail files that a shard keeps open without a use: each has 256 KiB of page cache at most, and three descriptors.
+pub const WAITING_LINGER_FILES_MAX: usize = 64;
 /// Room that stays free on a volume, so that flags can be set and mail expunged on a disk that is full for deliveries.
 pub const VOLUME_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// Commits that are remembered to answer DeliveryStatus for a mailbox that has been closed since, per shard.

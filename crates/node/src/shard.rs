@@ -195,7 +195,7 @@ async fn run(
 ) {
     let sweeping = {
         let boxes = shard.boxes.clone();
-        tokio::task::spawn_local(async move { boxes.rooms.sweep().await })
+        tokio::task::spawn_local(async move { tokio::join!(boxes.rooms.sweep(), boxes.close_lingering()) })
     };
     let mut links = JoinSet::new();
     let mut open = true;

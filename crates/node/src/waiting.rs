@@ -2,10 +2,12 @@
 //! How they are read again is `drain`'s.
 //!
 //! Invariants: a mailbox's waiting file has one connection, used by one operation at a time, on the writer pool. Operations
-//! run in tasks that nobody cancels. A file that holds nothing is deleted by whoever used it last.
+//! run in tasks that nobody cancels. A file that holds nothing is deleted by whoever used it last; one that holds something
+//! stays open a little longer, because mail comes in bursts and opening costs more than a message. Its key is the node's own:
+//! nothing of the owner's is in memory for that.
 
 use crate::fault::{Fault, erased};
-use crate::limits::WAITING_MESSAGES_MAX;
+use crate::limits::{WAITING_LINGER_FILES_MAX, WAITING_LINGER_MS, WAITING_MESSAGES_MAX};
 use crate::primary::Primary;
 use crate::quota::{Promise, Room, Rooms};
 use crate::volume::Kind;
@@ -13,10 +15,12 @@ use bytes::Bytes;
 use mailbox::waiting::{Closing, WaitingFile};
 use model::{DeliveryId, MailboxId};
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
+use tokio::time::Instant;
 use wire::session::FailureCode;
 
 /// The files that are in use.
@@ -27,6 +31,11 @@ pub struct Boxes {
     pub rooms: Rooms,
     /// Ids of mailboxes that were erased: a front-end or an MX may have them cached.
     erased: RefCell<HashSet<MailboxId>>,
+    /// Those that nobody uses, with their files open, and until when; the one to be closed first in front.
+    lingering: RefCell<VecDeque<(Instant, Rc<WaitingBox>)>>,
+    lingers: Notify,
+    /// The node ends: nothing lingers.
+    ending: Cell<bool>,
     emptied: Notify,
 }
 
@@ -71,6 +80,9 @@ impl Boxes {
             table: RefCell::default(),
             rooms: Rooms::new(primary, boxes.clone()),
             erased: RefCell::default(),
+            lingering: RefCell::default(),
+            lingers: Notify::new(),
+            ending: Cell::new(false),
             emptied: Notify::new(),
         })
     }
@@ -114,8 +126,50 @@ impl Boxes {
         counted
     }
 
-    /// Waits until none is in use.
+    /// Closes files that nobody used for a while, for as long as it runs.
+    pub async fn close_lingering(&self) {
+        loop {
+            let first = self.lingering.borrow().front().map(|(until, _)| *until);
+            match first {
+                None => self.lingers.notified().await,
+                Some(until) => {
+                    tokio::time::sleep_until(until).await;
+                    self.close_until(Instant::now()).await;
+                }
+            }
+        }
+    }
+
+    async fn close_until(&self, now: Instant) {
+        loop {
+            let due = self.lingering.borrow_mut().pop_front_if(|(until, _)| *until <= now);
+            let Some((_, waiting)) = due else { return };
+            waiting.close_unused().await;
+        }
+    }
+
+    /// Leaves an unused box's file open for a while; where too many are, the one that was used longest ago is closed.
+    async fn linger(&self, waiting: &Rc<WaitingBox>) {
+        let until = Instant::now() + Duration::from_millis(WAITING_LINGER_MS);
+        let crowded_out = {
+            let mut lingering = self.lingering.borrow_mut();
+            lingering.retain(|(_, other)| !Rc::ptr_eq(other, waiting));
+            lingering.push_back((until, waiting.clone()));
+            if lingering.len() > WAITING_LINGER_FILES_MAX { lingering.pop_front() } else { None }
+        };
+        self.lingers.notify_one();
+        if let Some((_, oldest)) = crowded_out {
+            oldest.close_unused().await;
+        }
+    }
+
+    /// Waits until none is in use, and closes them all.
     pub async fn emptied(&self) {
+        self.ending.set(true);
+        let lingering = std::mem::take(&mut *self.lingering.borrow_mut());
+        for (_, waiting) in lingering {
+            waiting.close_unused().await;
+        }
         while !self.table.borrow().is_empty() {
             self.emptied.notified().await;
         }
@@ -174,7 +228,7 @@ impl WaitingBox {
     /// OVER_QUOTA when too much waits.
     pub async fn admit(&self, delivery: DeliveryId, size: u64) -> Result<bool, Fault> {
         let asked =
-            self.with(Absent::LetBe, move |file| Ok((file.known(&delivery)?, file.count()?, file.bytes()?))).await?;
+            self.with(Absent::LetBe, move |file| Ok((file.known(&delivery)?, file.count(), file.bytes()))).await?;
         let (known, count, bytes) = asked.unwrap_or_default();
         let bytes_max = self.boxes.primary.settings.waiting_bytes_max;
         if !known && (count >= WAITING_MESSAGES_MAX || bytes.saturating_add(size) > bytes_max) {
@@ -185,7 +239,7 @@ impl WaitingBox {
 
     /// Counts what waits. Nothing is awaited between the file and the room, so that no message is missed or counted twice.
     pub async fn count(&self) -> Result<(), Fault> {
-        let counted = self.with(Absent::LetBe, |file| file.usage()).await?;
+        let counted = self.with(Absent::LetBe, |file| Ok(file.usage())).await?;
         self.room.counted(counted.unwrap_or_default().into());
         Ok(())
     }
@@ -258,17 +312,38 @@ impl WaitingBox {
         ended.await?
     }
 
-    /// Called by whoever is done with it: closes the file if nobody else uses it, and deletes it if nothing is in it.
-    pub async fn rest(&self) {
+    /// Called by whoever is done with it. If nobody else uses it, a file with nothing in it is deleted, and another lingers.
+    pub async fn rest(self: &Rc<Self>) {
         let mut place = self.file.lock().await;
         self.users.set(self.users.get().saturating_sub(1));
         if self.users.get() > 0 {
             return;
         }
         let Some(file) = place.take() else { return };
-        let rested =
-            self.boxes.primary.writers.run(move || if file.is_empty()? { file.delete_file() } else { file.close() });
-        if let Err(fault) = rested.await.map_err(Fault::from).and_then(|rested| Ok(rested?)) {
+        if file.is_empty() || self.boxes.ending.get() {
+            self.put_away(file).await;
+            return;
+        }
+        *place = Some(file);
+        drop(place);
+        self.boxes.linger(self).await;
+    }
+
+    /// Closes the file if nobody has come to use it.
+    async fn close_unused(&self) {
+        let mut place = self.file.lock().await;
+        if self.users.get() == 0
+            && let Some(file) = place.take()
+        {
+            self.put_away(file).await;
+        }
+    }
+
+    /// Closes the file, and deletes it if nothing is in it.
+    async fn put_away(&self, file: WaitingFile) {
+        let away =
+            self.boxes.primary.writers.run(move || if file.is_empty() { file.delete_file() } else { file.close() });
+        if let Err(fault) = away.await.map_err(Fault::from).and_then(|done| Ok(done?)) {
             fault.report(&self.id);
         }
     }

@@ -45,7 +45,7 @@ fn drained(subject: &Subject, waiting: &Waiting) -> Vec<Vec<u8>> {
     if mailbox::Disk::length(waiting.disk, &waiting.path()).unwrap().is_some() {
         let mut file = waiting.open().unwrap();
         drain(&mut file, &mut writer, subject).unwrap();
-        if file.is_empty().unwrap() {
+        if file.is_empty() {
             file.delete_file().unwrap();
         }
     }

@@ -64,7 +64,7 @@ pub fn held(file: &WaitingFile) -> Vec<Held> {
         all.push((message.delivery.as_bytes()[0], message.wrap.clone(), body, message.junk));
         before = Some(message);
     }
-    assert_eq!(file.count().unwrap(), all.len() as u64);
+    assert_eq!(file.count(), all.len() as u64);
     all
 }
 
