@@ -45,6 +45,8 @@ pub struct Room {
     touched: Cell<Instant>,
     /// One talk with the directory at a time.
     pub(super) turn: Mutex<()>,
+    /// Whether the mailbox is.
+    open: Cell<bool>,
 }
 
 /// Why there is no room.
@@ -128,6 +130,7 @@ impl Room {
             untold: Cell::new(false),
             touched: Cell::new(Instant::now()),
             turn: Mutex::new(()),
+            open: Cell::new(false),
         }
     }
 
@@ -138,6 +141,7 @@ impl Room {
 
     /// The mailbox was opened and counted. Asks what limits it ahead of the first write.
     pub fn opened(self: &Rc<Self>, usage: Amount) {
+        self.open.set(true);
         let before = self.held.replace(Some(usage));
         if before.is_some_and(|before| before != usage) {
             self.untold.set(true);
@@ -148,6 +152,10 @@ impl Room {
                 // What was left over of a grant, by a crash, goes back at the latest when the mailbox is closed.
                 if room.limits().await.is_ok_and(Limits::are_shared) {
                     room.untold.set(true);
+                    if !room.open.get() {
+                        // It was closed while the directory was asked.
+                        room.closed();
+                    }
                 }
             });
         }
@@ -155,6 +163,7 @@ impl Room {
 
     /// Nobody has it open any more.
     pub fn closed(self: &Rc<Self>) {
+        self.open.set(false);
         if !self.is_settled() {
             let room = self.clone();
             tokio::task::spawn_local(async move {
