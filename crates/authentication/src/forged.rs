@@ -133,18 +133,21 @@ impl ForgedFilter {
     }
 
     fn in_name(&mut self, byte: u8, out: &mut Vec<u8>) {
+        // What is held fits already, or is the CR of an empty line: each octet is looked at once.
+        let (at, after_cr) = (self.held.len(), self.held.first() == Some(&b'\r'));
         self.held.push(byte);
-        let so_far = self.held.as_slice();
-        let name = so_far.get(..NAME.len().min(so_far.len())).unwrap_or_default();
-        let beyond = so_far.get(NAME.len()..).unwrap_or_default();
-        let fits = NAME.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
-        if fits && beyond.iter().all(|byte| matches!(byte, b' ' | b'\t')) && so_far.len() < FIELD_BYTES_MAX {
+        let fits = match NAME.get(at) {
+            Some(expected) => expected.eq_ignore_ascii_case(&byte),
+            None => matches!(byte, b' ' | b'\t'),
+        };
+        if fits && !after_cr && self.held.len() < FIELD_BYTES_MAX {
             return;
         }
-        if fits && byte == b':' && beyond.iter().rev().skip(1).all(|byte| matches!(byte, b' ' | b'\t')) {
+        if at >= NAME.len() && byte == b':' {
             self.state = State::Field { line_ended: false };
             return;
         }
+        let so_far = self.held.as_slice();
         // An empty line ends the header; a lone CR waits for what it is.
         if so_far == b"\r" {
             return;
