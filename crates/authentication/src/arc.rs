@@ -1,19 +1,21 @@
 //! The chain of ARC sets, verified (RFC 8617 §5.2).
 
 use crate::dkim::explain;
-use crate::limits::ARC_SETS_MAX;
+use crate::limits::{ARC_SETS_MAX, SIGNED_NAMES_MAX};
 use crate::results::{Arc, ArcSet, Verdict};
 use mail_auth::arc::ArcError;
 use mail_auth::common::crypto::Algorithm;
 use mail_auth::common::verify::VerifySignature;
 use mail_auth::{ArcOutput, AuthenticatedMessage, DkimResult, Error};
 
-/// Makes the chain a broken one where the library could not hash for it, or has too many sets to look keys up for.
+/// Makes the chain a broken one where the library could not hash for it, has too many sets to look keys up for, or names too
+/// many fields.
 pub(crate) fn refuse(message: &mut AuthenticatedMessage<'_>) {
     let sets = message.ams_headers.len().max(message.as_headers.len());
     let old = message.ams_headers.iter().any(|signature| signature.header.a == Algorithm::RsaSha1)
         || message.as_headers.iter().any(|seal| seal.header.a == Algorithm::RsaSha1);
-    if old || sets > ARC_SETS_MAX {
+    let long = message.ams_headers.iter().any(|signature| signature.header.h.len() > SIGNED_NAMES_MAX);
+    if old || long || sets > ARC_SETS_MAX {
         message.has_arc_errors = true;
     }
 }

@@ -1,7 +1,7 @@
 //! DKIM signatures of a message, verified (RFC 6376 §6, RFC 8301, RFC 8463).
 
 use crate::keys::Ready;
-use crate::limits::SIGNATURES_MAX;
+use crate::limits::{SIGNATURES_MAX, SIGNED_NAMES_MAX};
 use crate::results::{Dkim, Verdict};
 use mail_auth::common::crypto::{Algorithm, CryptoError};
 use mail_auth::common::headers::Header;
@@ -48,6 +48,9 @@ fn objection(signature: &Signature) -> Option<(Verdict, &'static str)> {
     // RFC 6376 §6.1.1: a signature that does not cover From is a permanent failure.
     if !signature.h.iter().any(|name| name.trim().eq_ignore_ascii_case("from")) {
         return Some((Verdict::PermError, "From is not signed"));
+    }
+    if signature.h.len() > SIGNED_NAMES_MAX {
+        return Some((Verdict::Policy, "it names too many fields"));
     }
     None
 }
@@ -132,5 +135,26 @@ fn describe(signature: &Signature, result: Verdict, reason: Option<&'static str>
         selector: signature.s.clone(),
         algorithm: signature.a.name(),
         signature: encoded.chars().take(SIGNATURE_CHARS).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(names: &str) -> Vec<(Verdict, Option<&'static str>)> {
+        let header = format!(
+            "DKIM-Signature: v=1; a=rsa-sha256; d=x.example; s=s; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; h={names}; b=AAAA\r\n\
+             From: a@x.example\r\n\r\n"
+        );
+        let mut message = AuthenticatedMessage::parse(header.as_bytes()).unwrap();
+        refuse(&mut message).into_iter().map(|signature| (signature.result, signature.reason)).collect()
+    }
+
+    #[test]
+    fn a_signature_names_no_more_fields_than_anybody_signs() {
+        let names = |count: usize| (0..count).fold("from".to_owned(), |names, at| format!("{names}:x{at}"));
+        assert_eq!(refused(&names(SIGNED_NAMES_MAX - 1)), []);
+        assert_eq!(refused(&names(SIGNED_NAMES_MAX)), [(Verdict::Policy, Some("it names too many fields"))]);
     }
 }
