@@ -103,7 +103,8 @@ fn main() {
                 for (at, peer) in peers.iter().enumerate() {
                     let (before, start) = (processor_us(peer.pid), Instant::now());
                     let rate = run(peer);
-                    let used = (processor_us(peer.pid) - before) as f64 / (rate * start.elapsed().as_secs_f64());
+                    let used =
+                        processor_us(peer.pid).saturating_sub(before) as f64 / (rate * start.elapsed().as_secs_f64());
                     if rate > best[at].0 {
                         best[at] = (rate, used);
                     }
