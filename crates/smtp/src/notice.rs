@@ -197,6 +197,7 @@ impl Notice<'_> {
     fn status(&self, boundary: &str, utf8: bool, out: &mut Vec<u8>) {
         let mut text = String::new();
         if let Some(id) = decoded(self.letter.envelope_id) {
+            let id = if utf8 { id.into() } else { ascii_original(&id) };
             text.push_str(&fold(&format!("Original-Envelope-Id: {id}"), " "));
             text.push_str("\r\n");
         }
@@ -215,6 +216,8 @@ impl Notice<'_> {
         if let Some((kind, address)) = original.split_once(';')
             && let Some(address) = decoded(address)
         {
+            // Xtext may stand for octets that its type has no use for.
+            let address = if utf8 { address.into() } else { ascii_original(&address) };
             _ = write!(text, "Original-Recipient: {kind}; {address}\r\n");
         }
         // RFC 6533 §3.

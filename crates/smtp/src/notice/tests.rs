@@ -149,3 +149,34 @@ fn a_header_comes_back_in_whole_lines() {
     assert_eq!(Original::header_of(b"\r\nbody\r\n\r\n").text, b"");
     assert_eq!(Original::header_of(b"A: b").text, b"");
 }
+
+/// Xtext may stand for any octets, whatever the type before it says.
+#[test]
+fn what_the_envelope_said_stays_ascii_where_the_report_is() {
+    let original = Original { text: b"Subject: x\r\n".to_vec(), whole: false };
+    let told = Told {
+        address: "first@other.test",
+        original: "rfc822;j+C3+B8rn@other.test",
+        status: (1, 1),
+        text: "550 No",
+        is_reply: true,
+        remote: "",
+    };
+    let letter = Letter { envelope_id: "gr+C3+BCn", ..LETTER };
+    let at = Timestamp::UNIX_EPOCH;
+    let notice = Notice {
+        letter,
+        action: Action::Failed,
+        told: &[told],
+        original: &original,
+        host: "mail.sender.test",
+        from: "postmaster@sender.test",
+        at,
+        id: "0123abcd",
+    };
+    let written = notice.write();
+    assert!(!written.eight_bit && !written.utf8);
+    let text = String::from_utf8(written.message).unwrap();
+    assert!(text.contains("Original-Envelope-Id: gr\\x{FC}n\r\n"), "{text}");
+    assert!(text.contains("Original-Recipient: rfc822; j\\x{F8}rn@other.test\r\n"), "{text}");
+}
