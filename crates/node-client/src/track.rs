@@ -229,7 +229,7 @@ impl Selection {
         let recent = uid_set(selected.recent.as_ref())?.intersection(&came);
         self.uids = now;
         self.highest_modseq = self.highest_modseq.max(selected.highest_modseq);
-        let nothing = appended.is_empty() && changed.is_empty() && vanished.is_empty();
+        let nothing = appended.is_empty() && changed.is_empty() && vanished.is_empty() && !selected.damaged;
         Ok((!nothing).then(|| Changes {
             folder: self.folder,
             highest_modseq: self.highest_modseq,
@@ -237,6 +237,7 @@ impl Selection {
             recent: uid_runs(&recent),
             changed,
             vanished: uid_runs(&vanished),
+            damaged: selected.damaged,
             ..Changes::default()
         }))
     }

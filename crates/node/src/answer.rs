@@ -99,13 +99,14 @@ pub fn folders(all: &Folders) -> Vec<Body> {
 }
 
 /// SELECT.
-pub fn selected(state: &SelectState, recent: &UidSet, since: Option<&Since>) -> Vec<Body> {
+pub fn selected(state: &SelectState, recent: &UidSet, since: Option<&Since>, damaged: bool) -> Vec<Body> {
     let head = || session::Selected {
         folder: state.folder.get(),
         uid_validity: state.uid_validity.get(),
         uid_next: state.uid_next.get(),
         highest_modseq: state.highest_modseq.get(),
         first_unseen: state.first_unseen.map_or(0, Uid::get),
+        damaged,
         ..session::Selected::default()
     };
     let mut frames = vec![session::Selected { keywords: keyword_texts(&state.keywords), ..head() }];

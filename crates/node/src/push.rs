@@ -93,6 +93,17 @@ pub fn tell_annotations(views: &[Rc<View>], folder: Option<FolderId>, entries: V
     views.iter().filter(|view| view.key != origin.session).for_each(|view| tell_watcher(view, &changed));
 }
 
+/// Tells every session that has a folder selected that nothing can be changed any more.
+pub fn tell_damage(views: &[Rc<View>]) {
+    for view in views {
+        let folder = view.selection.borrow().as_ref().map(|selection| selection.folder);
+        if let Some(folder) = folder {
+            let told = || vec![Changes { damaged: true, ..Changes::default() }];
+            tell_one(view, folder, ModSeq::MAX, Origin::default(), |_| told());
+        }
+    }
+}
+
 /// One that did not keep up is told so, and no more until it begins anew.
 fn tell_watcher(view: &View, changed: &FolderChanged) {
     if !view.watches.get() {

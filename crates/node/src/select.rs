@@ -45,7 +45,8 @@ pub async fn select(call: &Call, select: Select) -> Result<(), Fault> {
     let changes = known.then(|| usage.read(|reader| reader.changes_since(state.folder, since))).transpose()?;
     let changes = changes.map(|changes| up_to(changes, &state));
     let recent = if select.read_only { unclaimed(&state) } else { claimed.intersection(&state.uids) };
-    let bodies = answer::selected(&state, &recent, changes.as_ref());
+    let damaged = usage.resident().damage().is_some();
+    let bodies = answer::selected(&state, &recent, changes.as_ref(), damaged);
     let long = bodies.len() > FRAMES_AT_ONCE;
     *call.session.view.selection.borrow_mut() = Some(Selection {
         folder: state.folder,

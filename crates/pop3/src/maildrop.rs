@@ -18,6 +18,8 @@ pub struct Maildrop {
     session: Session,
     folder: u64,
     uid_validity: u32,
+    /// The mailbox is damaged: nothing can be removed from it.
+    damaged: bool,
     messages: Vec<Message>,
     /// What is removed at the end.
     deleted: UidSet,
@@ -78,6 +80,7 @@ impl Maildrop {
             session,
             folder: selected.folder,
             uid_validity: selected.uid_validity,
+            damaged: selected.damaged,
             messages,
             deleted: UidSet::new(),
             read: UidSet::new(),
@@ -115,6 +118,11 @@ impl Maildrop {
         format!("{:08x}{:08x}", self.uid_validity, message.uid.get())
     }
 
+    /// Whether nothing can be removed, because the mailbox was damaged when it was opened.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+
     /// Marks a message.
     pub fn delete(&mut self, message: Message) {
         self.deleted.insert(message.uid);
@@ -145,6 +153,10 @@ impl Maildrop {
     /// # Errors
     /// The node's. Some of it may have been done; the client asks again the next time.
     pub async fn update(self) -> Result<(), ClientError> {
+        // That something was read is not worth an error that is about something else.
+        if self.damaged && self.deleted.is_empty() {
+            return Ok(());
+        }
         for seen in portions(&self.read.difference(&self.deleted)) {
             self.flag(&seen, SEEN).await?;
         }

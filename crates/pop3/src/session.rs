@@ -25,6 +25,9 @@ use zeroize::Zeroizing;
 /// Counter: messages that were read, whole or in part.
 const MESSAGES_READ: &str = "brevdue_pop3_messages_read_total";
 
+/// What whoever would remove something is answered (RFC 3206 §4).
+const DAMAGED: &str = "[SYS/PERM] The mailbox is damaged: nothing can be removed until it is restored";
+
 /// Why a session ends.
 #[derive(Debug)]
 pub enum End {
@@ -405,6 +408,7 @@ impl Session {
     fn delete(&mut self, number: u32) -> Answer {
         let Some(maildrop) = &mut self.maildrop else { return stranger() };
         match maildrop.get(number) {
+            Some(_) if maildrop.is_damaged() => err(DAMAGED),
             Some(message) => {
                 maildrop.delete(message);
                 ok("It goes at QUIT")
@@ -427,7 +431,7 @@ impl Session {
                 Ok(()) => ok("Bye"),
                 Err(error) => {
                     tracing::warn!(%error, "what was to be removed at QUIT may still be there");
-                    err("[SYS/TEMP] Some messages were not removed")
+                    not_removed(&error)
                 }
             },
         };
@@ -442,6 +446,16 @@ fn stranger() -> Answer {
 
 fn none(maildrop: &Maildrop) -> Answer {
     err(format!("There is no such message, or it goes at QUIT; the last is {}", maildrop.last()))
+}
+
+/// What QUIT is answered when not all of what was marked is gone (RFC 1939 §6).
+fn not_removed(error: &ClientError) -> Answer {
+    match error {
+        ClientError::Failure(FailureCode::Damaged | FailureCode::Missing | FailureCode::WrongKey, _) => err(DAMAGED),
+        ClientError::Failure(..) | ClientError::Unavailable | ClientError::Interrupted | ClientError::Protocol(_) => {
+            err("[SYS/TEMP] Some messages were not removed")
+        }
+    }
 }
 
 /// What a node's failure is to a client (RFC 3206).

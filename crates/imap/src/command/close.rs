@@ -18,7 +18,7 @@ impl Close {
     /// BAD without a selected folder; a NO of the node, and then the folder stays selected.
     pub async fn run(self, session: &mut Session) -> Outcome {
         let selected = session.selected()?;
-        if self.expunge && !selected.view.read_only {
+        if self.expunge && selected.view.is_writable() {
             selected.node.expunge(Expunge { folder: selected.view.folder, by_uid: false, uids: None }).await?;
         }
         let account = session.account()?;

@@ -120,9 +120,9 @@ impl Fetch {
         if self.is_known_here() {
             return answer::uids(selected, &uids).await;
         }
-        // RFC 3501 §6.4.5: a body that is not peeked at is seen, but not in a folder that EXAMINE opened.
+        // RFC 3501 §6.4.5: a body that is not peeked at is seen, but not in a folder in which nothing can be changed.
         let (uids, limit) = within_limit(uids, messages_max);
-        let marks_seen = self.items.marks_seen() && !selected.view.read_only;
+        let marks_seen = self.items.marks_seen() && selected.view.is_writable();
         let streamed = self.stream(&mut selected, &uids, marks_seen).await?;
         if streamed.undecoded {
             // RFC 3516 §4.3

@@ -7,6 +7,7 @@ use crate::limits::VIEW_RUNS_MAX;
 use crate::session::answer::{Answer, Code, Outcome, Stop, Updates, untagged_number, untagged_ok};
 use crate::session::qresync::Known;
 use crate::session::view::View;
+use crate::session::write_damage_alert;
 use crate::session::{Enabled, Session, uid_required};
 use model::Uid;
 use wire::session::Selected;
@@ -90,7 +91,11 @@ impl Select {
             closed(&mut session.connection.out);
         }
         write(&mut session.connection.out, &view, &selected, enabled);
-        session.account()?.view = Some(Box::new(view));
+        let account = session.account.as_deref_mut().ok_or_else(|| Answer::bad("Sign in first"))?;
+        if view.damaged && !std::mem::replace(&mut account.damage_told, true) {
+            write_damage_alert(&mut session.connection.out);
+        }
+        account.view = Some(Box::new(view));
         if self.condstore {
             session.enabled.condstore = true;
         }
@@ -102,7 +107,7 @@ impl Select {
             account.node.unselect().await?;
             return Err(stop);
         }
-        let code = if self.read_only { "READ-ONLY" } else { "READ-WRITE" };
+        let code = if self.read_only || selected.damaged { "READ-ONLY" } else { "READ-WRITE" };
         Ok(Answer::ok("Done").with(Code::Plain(code)).telling(Updates::Nothing))
     }
 

@@ -17,7 +17,7 @@ pub mod view;
 
 pub use enabled::Enabled;
 pub(crate) use progress::{patiently, promptly, within_limit};
-pub(crate) use told::{Told, begin_fetch, write_flags, write_known_flags, write_vanished};
+pub(crate) use told::{Told, begin_fetch, write_damage_alert, write_flags, write_known_flags, write_vanished};
 pub(crate) use updates::{absorb, expunge_issued};
 
 use crate::codec::{Announced, Cursor, Step};
@@ -63,6 +63,8 @@ pub struct Account {
     pub view: Option<Box<View>>,
     /// What the client wants to be told of all folders; `None` before its first NOTIFY (RFC 5465) or ENABLE METADATA.
     pub notify: Option<Box<notify::Notify>>,
+    /// The client was told that the mailbox is damaged.
+    pub damage_told: bool,
 }
 
 impl Session {
@@ -256,7 +258,7 @@ impl Session {
 
     /// Enters the authenticated state.
     pub fn signed_in(&mut self, node: node_client::Session) {
-        self.account = Some(Box::new(Account { node, view: None, notify: None }));
+        self.account = Some(Box::new(Account { node, view: None, notify: None, damage_told: false }));
         self.connection.input.set_limits(SIGNED_IN);
         self.bad_commands = 0;
     }

@@ -2,7 +2,7 @@
 //! that fits what the client has enabled.
 
 use super::Enabled;
-use super::answer::{End, untagged_number};
+use super::answer::{Code, End, untagged_no, untagged_number};
 use super::connection::Connection;
 use super::view::View;
 use crate::codec::writer;
@@ -76,12 +76,21 @@ pub(crate) fn write_known_flags(out: &mut Vec<u8>, view: &View) {
     out.extend_from_slice(b"* FLAGS ");
     writer::flags(out, all, keywords(), false);
     out.extend_from_slice(b"\r\n* OK [PERMANENTFLAGS ");
-    if view.read_only {
+    if !view.is_writable() {
         out.extend_from_slice(b"()] No changes can be made\r\n");
     } else {
         writer::flags(out, all, keywords().chain(["\\*"]), false);
         out.extend_from_slice(b"] New keywords can be made\r\n");
     }
+}
+
+/// Writes that the mailbox is damaged: once, in words that the client shows to its owner (RFC 9051 §7.1 ALERT).
+pub(crate) fn write_damage_alert(out: &mut Vec<u8>) {
+    untagged_no(
+        out,
+        &Code::Plain("ALERT"),
+        "This mailbox is damaged: what is intact can be read, and nothing can be changed until it is restored",
+    );
 }
 
 /// Writes EXPUNGEs, from the last to the first, so that each number is right when it is told.

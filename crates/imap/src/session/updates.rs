@@ -1,8 +1,8 @@
 //! Tells the client what changed in its folder, when and as far as the RFCs allow (RFC 3501 §5.2, §5.5, §7.4.1).
 
-use super::answer::{Answer, Code, End, Stop, Updates, untagged_number};
+use super::answer::{Answer, Code, End, Stop, Updates, untagged_number, untagged_ok};
 use super::notify::Events;
-use super::told::{Told, write_expunged, write_flags, write_known_flags, write_vanished};
+use super::told::{Told, write_damage_alert, write_expunged, write_flags, write_known_flags, write_vanished};
 use super::view::{NumberCursor, View};
 use super::{Account, Selected, Session};
 use crate::command::fetch;
@@ -51,7 +51,7 @@ impl Session {
     /// Of the selected folder, as far as NOTIFY asks for it (RFC 5465 §6.1); without NOTIFY everything.
     async fn tell_selected(&mut self, updates: Updates) -> Result<(), Stop> {
         let Some(account) = self.account.as_deref_mut() else { return Ok(()) };
-        let Account { node, view: Some(view), notify } = account else {
+        let Account { node, view: Some(view), notify, damage_told } = account else {
             // Of a folder that has just been left.
             drop(account.node.take_changes());
             return Ok(());
@@ -65,6 +65,17 @@ impl Session {
         }
         if view.is_gone() {
             return Err(End::Bye(None, "The selected folder was deleted or made anew").into());
+        }
+        if view.take_damage() {
+            let out = &mut self.connection.out;
+            if !std::mem::replace(damage_told, true) {
+                write_damage_alert(out);
+            }
+            // RFC 9051 §7.1: access has changed from read-write to read-only while the folder is selected.
+            if !view.read_only {
+                untagged_ok(out, &Code::Plain("READ-ONLY"), "The mailbox is damaged");
+                write_known_flags(out, view);
+            }
         }
         // What this session removed itself it hears of whatever it wants.
         if updates == Updates::All && (view.take_owes() || wanted.messages) {

@@ -38,6 +38,10 @@ pub struct View {
     pub name: FolderName,
     /// EXAMINE: nothing may be changed through this view.
     pub read_only: bool,
+    /// The mailbox is damaged: the node changes nothing in it.
+    pub damaged: bool,
+    /// That is news.
+    damage_found: bool,
     /// UIDVALIDITY
     pub uid_validity: u32,
     /// The highest MODSEQ that this view has heard of.
@@ -86,6 +90,8 @@ impl View {
             folder: selected.folder,
             name,
             read_only,
+            damaged: selected.damaged,
+            damage_found: false,
             uid_validity: selected.uid_validity,
             highest_modseq: selected.highest_modseq,
             keywords: selected.keywords.clone(),
@@ -139,6 +145,18 @@ impl View {
     pub fn needs_resync(&self) -> Option<u64> {
         self.resync.then_some(self.whole_modseq)
     }
+    /// Whether changes can be made at all.
+    pub fn is_writable(&self) -> bool {
+        !self.read_only && !self.damaged
+    }
+    /// Whether the mailbox was found to be damaged since it was selected; once.
+    pub fn take_damage(&mut self) -> bool {
+        std::mem::take(&mut self.damage_found)
+    }
+    fn learn_damage(&mut self, damaged: bool) {
+        self.damage_found |= damaged && !self.damaged;
+        self.damaged |= damaged;
+    }
     /// Whether the folder itself is gone.
     pub fn is_gone(&self) -> bool {
         self.gone
@@ -154,6 +172,7 @@ impl View {
         }
         let floor = self.floor_modseq;
         self.gone |= changes.gone;
+        self.learn_damage(changes.damaged);
         self.resync |= changes.resync;
         self.highest_modseq = self.highest_modseq.max(changes.highest_modseq);
         if !self.resync && changes.highest_modseq > self.pushed_modseq {
@@ -185,6 +204,7 @@ impl View {
             self.gone = true;
             return Ok(());
         }
+        self.learn_damage(selected.damaged);
         let now = uid_set(selected.uids.as_ref())?;
         self.searches.came(&now.difference(&self.uids));
         self.folder = selected.folder;

@@ -8,6 +8,7 @@
 use super::{Delivery, Resident};
 use crate::damage;
 use crate::fault::Fault;
+use crate::push;
 use std::path::PathBuf;
 use vault::sealing::PrivateKey;
 use wire::session::FailureCode;
@@ -76,6 +77,7 @@ impl Resident {
         metrics::gauge!("brevdue_node_damaged_mailboxes").increment(1);
         let text = "the mailbox is damaged: what is intact can be read, nothing can be changed until it is restored";
         *self.damage.borrow_mut() = Some(Fault::new(FailureCode::Damaged, text));
+        push::tell_damage(&self.views.borrow());
         self.delivery.send_replace(Delivery::Closed);
         true
     }
