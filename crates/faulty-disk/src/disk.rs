@@ -310,6 +310,11 @@ impl mailbox::Disk for FaultyDisk {
         self.state.lock().sync_folder(folder).map_err(Trouble::error)
     }
 
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let inner = self.state.lock();
+        Ok(inner.image.names().filter(|path| path.parent() == Some(folder)).map(Path::to_owned).collect())
+    }
+
     fn room(&self, _folder: &Path) -> io::Result<u64> {
         let inner = self.state.lock();
         Ok(inner.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(inner.image.octets())))

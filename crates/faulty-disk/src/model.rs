@@ -25,7 +25,7 @@ pub enum Op {
     Sync(Inode),
     /// A sync failed: what was written since the last one is readable, and the system has forgotten that it is not stored.
     Forget(Inode),
-    /// Another name in the same folder.
+    /// Another name. In another folder it is stored when both folders are, and until then there or not, but whole.
     Rename(PathBuf, PathBuf),
     /// A name less.
     Unlink(PathBuf),
@@ -119,12 +119,26 @@ struct Pending {
     op: Op,
     /// A sync that came later does not store it.
     forgotten: bool,
+    /// Folders whose sync it waits for, where it is about names.
+    folders: Vec<PathBuf>,
 }
 
 impl Pending {
+    fn new(op: Op, forgotten: bool) -> Self {
+        let folders = op.folders();
+        Self { op, forgotten, folders }
+    }
+
+    /// A folder was synced; whether that is the last one that it waited for.
+    fn waits_no_more(&mut self, folder: &Path) -> bool {
+        let before = self.folders.len();
+        self.folders.retain(|other| other != folder);
+        before > 0 && self.folders.is_empty()
+    }
+
     /// What is left of an older change to the same file under a newer one that is stored.
     fn under(self, newer: &Op) -> Vec<Self> {
-        let Self { op: Op::Write(inode, at, octets), forgotten: true } = &self else { return vec![self] };
+        let Self { op: Op::Write(inode, at, octets), forgotten: true, .. } = &self else { return vec![self] };
         let end = at + octets.len() as u64;
         let (from, to) = match newer {
             Op::Write(other, start, new) if other == inode => (*start, start + new.len() as u64),
@@ -133,7 +147,7 @@ impl Pending {
         };
         let part = |from: u64, to: u64| {
             let octets = octets.get((from - at) as usize..(to - at) as usize)?;
-            Some(Self { op: Op::Write(*inode, from, octets.into()), forgotten: true })
+            Some(Self::new(Op::Write(*inode, from, octets.into()), true))
         };
         let before = (*at < from).then(|| part(*at, from.min(end))).flatten();
         let behind = (to < end).then(|| part(to.max(*at), end)).flatten();
@@ -156,7 +170,7 @@ impl Image {
         self.seen.apply(op);
         match op {
             Op::Sync(inode) => self.store(|pending| !pending.forgotten && pending.op.inode() == Some(*inode)),
-            Op::SyncFolder(folder) => self.store(|pending| pending.op.folder() == Some(folder)),
+            Op::SyncFolder(folder) => self.store(|pending| pending.waits_no_more(folder)),
             Op::Forget(inode) => {
                 for pending in self.pending.iter_mut().filter(|pending| pending.op.inode() == Some(*inode)) {
                     pending.forgotten = true;
@@ -171,13 +185,13 @@ impl Image {
     }
 
     fn add(&mut self, op: &Op) {
-        self.pending.push(Pending { op: op.clone(), forgotten: false });
+        self.pending.push(Pending::new(op.clone(), false));
     }
 
-    fn store(&mut self, is_stored: impl Fn(&Pending) -> bool) {
+    fn store(&mut self, mut is_stored: impl FnMut(&mut Pending) -> bool) {
         let mut left: Vec<Pending> = Vec::new();
-        for pending in std::mem::take(&mut self.pending) {
-            if is_stored(&pending) {
+        for mut pending in std::mem::take(&mut self.pending) {
+            if is_stored(&mut pending) {
                 self.stored.apply(&pending.op);
                 // What was forgotten and is written over does not come back.
                 left = left.into_iter().flat_map(|old| old.under(&pending.op)).collect();
@@ -271,11 +285,17 @@ impl Op {
         }
     }
 
-    fn folder(&self) -> Option<&Path> {
+    /// Folders whose names it changes.
+    fn folders(&self) -> Vec<PathBuf> {
+        let of = |path: &Path| path.parent().map(Path::to_owned);
         match self {
-            Self::Create(path, _) | Self::Rename(path, _) | Self::Unlink(path) => path.parent(),
-            Self::SyncFolder(folder) => Some(folder),
-            Self::Write(..) | Self::Truncate(..) | Self::Sync(_) | Self::Forget(_) => None,
+            Self::Create(path, _) | Self::Unlink(path) => of(path).into_iter().collect(),
+            Self::Rename(from, to) => {
+                let (from, to) = (of(from), of(to));
+                let other = to.filter(|to| from.as_ref() != Some(to));
+                from.into_iter().chain(other).collect()
+            }
+            Self::SyncFolder(_) | Self::Write(..) | Self::Truncate(..) | Self::Sync(_) | Self::Forget(_) => Vec::new(),
         }
     }
 }
@@ -338,6 +358,20 @@ mod tests {
         assert_eq!(image.read(&file()), None);
         assert_eq!(after(&image, Fate::Lost).unwrap(), b"abc");
         assert_eq!(after(&image, Fate::Kept), None);
+    }
+
+    #[test]
+    fn a_name_in_another_folder_needs_both_synced() {
+        let (from, to) = (file(), PathBuf::from("/e/f"));
+        let mut image = disk(&[Op::Create(from.clone(), 0), Op::SyncFolder(PathBuf::from("/d"))]);
+        image.apply(&Op::Rename(from.clone(), to.clone()));
+        for folder in ["/e", "/d"] {
+            let lost = image.cut(Fate::Lost, &mut Dice::new(1));
+            assert_eq!((lost.find(&from), lost.find(&to)), (Some(0), None), "before {folder}");
+            image.apply(&Op::SyncFolder(PathBuf::from(folder)));
+        }
+        let stored = image.cut(Fate::Lost, &mut Dice::new(1));
+        assert_eq!((stored.find(&from), stored.find(&to)), (None, Some(0)));
     }
 
     #[test]

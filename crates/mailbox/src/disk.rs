@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Octets that [`Disk::renew`] reads and writes at once.
 const RENEWED_BYTES_AT_ONCE: usize = 256 * 1024;
@@ -54,7 +54,7 @@ pub trait Disk: std::fmt::Debug + Send + Sync {
     /// Of the system.
     fn renew(&self, path: &Path) -> io::Result<()>;
 
-    /// Gives a file another name in its folder, in place of one that has the name.
+    /// Gives a file another name, in place of one that has the name; in another folder too, of the same file system.
     ///
     /// # Errors
     /// Of the system.
@@ -71,6 +71,12 @@ pub trait Disk: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// Of the system.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Every file in a folder; none when there is no folder.
+    ///
+    /// # Errors
+    /// Of the system.
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
 
     /// Octets that may still be written to the file system of this folder.
     ///
@@ -155,6 +161,13 @@ impl Disk for SystemDisk {
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        match std::fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            entries => entries?.map(|entry| entry.map(|entry| entry.path())).collect(),
+        }
     }
 
     fn room(&self, folder: &Path) -> io::Result<u64> {

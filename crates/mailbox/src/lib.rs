@@ -33,6 +33,7 @@ mod quota;
 mod reader;
 pub mod restore;
 mod row;
+pub mod salvage;
 mod schema;
 pub mod search;
 mod select;
