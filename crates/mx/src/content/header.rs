@@ -2,6 +2,7 @@
 
 use super::names;
 use crate::policy::Reason;
+use dns::Name;
 use message::Summary;
 use message::text::field_values;
 
@@ -29,11 +30,13 @@ pub fn signs(header: &[u8], summary: &Summary, ours: &[String]) -> Vec<Reason> {
     // RFC 5322 §3.6: each at most once.
     let repeated = ["Subject", "Date", "To", "Message-ID"].iter().any(|name| field_values(header, name).len() > 1);
     note(repeated, "repeated-field", REPEATED);
-    if let Some((name, address)) = from.first().and_then(|from| from.rsplit_once('<')) {
-        let domain =
-            address.trim_end().trim_end_matches('>').rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+    if let Some(from) = from.first() {
+        let (name, address) = from.rsplit_once('<').unwrap_or(("", from));
+        let domain = address.trim().trim_end_matches('>').rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
         note(names_another(name, &domain), "name-is-another-address", NAME_IS_ADDRESS);
-        if let Some((name, points)) = names::sign(&domain, ours) {
+        // What is no name, be it for its length, is taken for none.
+        let sign = domain.parse::<Name>().ok().and_then(|domain| names::sign(domain.as_str(), ours));
+        if let Some((name, points)) = sign {
             note(true, name, points);
         }
     }

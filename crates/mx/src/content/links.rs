@@ -4,8 +4,6 @@
 pub const ELSEWHERE_SCORE: f64 = 3.0;
 /// Octets of the text of one link that are read.
 const TEXT_BYTES_MAX: usize = 300;
-/// Octets of a host's name.
-const HOST_BYTES_MAX: usize = 253;
 
 /// One link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,11 +111,8 @@ fn host_of_text(text: &str) -> Option<String> {
 }
 
 fn normal(host: &str) -> Option<String> {
-    let host = host.trim_end_matches('.');
-    if host.is_empty() || host.len() > HOST_BYTES_MAX || !host.contains('.') {
-        return None;
-    }
-    idna::domain_to_ascii(host).ok()
+    let name: dns::Name = host.trim_end_matches('.').parse().ok()?;
+    (name.labels() > 1).then(|| name.into())
 }
 
 #[cfg(test)]

@@ -49,7 +49,9 @@ impl Sample {
         for part in structure.parts() {
             let Kind::Leaf(leaf) = &part.kind else { continue };
             let body = octets(part.body.clone());
-            found.signs.extend(attachments::signs(octets(part.header.clone()), body, leaf));
+            for (name, points) in attachments::signs(octets(part.header.clone()), body, leaf) {
+                found.note(name, points);
+            }
             match leaf.text {
                 Some(TextKind::Html) => links.extend(links::of_html(&source_text(body, part))),
                 Some(TextKind::Plain) => links.extend(links::of_text(&body_text(body, part))),
@@ -87,9 +89,10 @@ impl Found {
     }
 
     /// Each sign counts once, however often it is there.
-    fn note(&mut self, name: &'static str, points: f64) {
-        if !self.signs.iter().any(|(known, _)| known == name) {
-            self.signs.push((Cow::Borrowed(name), points));
+    fn note(&mut self, name: impl Into<Cow<'static, str>>, points: f64) {
+        let name = name.into();
+        if !self.signs.iter().any(|(known, _)| *known == name) {
+            self.signs.push((name, points));
         }
     }
 }

@@ -13,9 +13,10 @@ pub fn sign(host: &str, ours: &[String]) -> Option<(&'static str, f64)> {
         return Some(("mixed-script", MIXED_SCORE));
     }
     let is_ours = |domain: &String| host == domain || host.ends_with(&format!(".{domain}"));
+    let seen = skeleton(&shown);
     let looks_like = |domain: &String| {
-        let (skeleton, wanted) = (skeleton(&shown), skeleton(domain));
-        skeleton == wanted || skeleton.ends_with(&format!(".{wanted}"))
+        let wanted = skeleton(domain);
+        seen == wanted || seen.strip_suffix(&wanted).is_some_and(|rest| rest.ends_with('.'))
     };
     if !ours.iter().any(is_ours) && ours.iter().any(looks_like) {
         return Some(("look-alike", LOOK_ALIKE_SCORE));
