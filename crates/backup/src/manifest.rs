@@ -159,6 +159,7 @@ mod tests {
             sha256: vec![0xab; 32].into(),
             changes: 7,
             schema: 3,
+            erased: false,
         }
     }
 

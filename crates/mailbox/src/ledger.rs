@@ -1,4 +1,4 @@
-//! The ledger of a volume: which snapshots were taken of what, which of them wait to be uploaded, and what is due.
+//! The ledger of a volume: which snapshots were taken of what, which of them wait to be uploaded, what is due, and what was erased.
 //! It holds ids, counts and digests, under the node key, and no key of its own.
 //!
 //! A row is committed before anybody is told of its snapshot, and its file is there before the row is: a file without a row is
@@ -18,6 +18,9 @@ use vault::FileKey;
 const CACHE_KIB: u32 = 1024;
 /// Octets that are kept of why an upload failed.
 const WHY_BYTES_MAX: usize = 500;
+/// Erased mailboxes that are remembered, the newest of them: nobody has had the id of an older one cached for so long, and as many
+/// are some 4 MB in the memory of a node.
+const ERASED_REMEMBERED_MAX: u32 = 100_000;
 /// The columns of an entry, as [`entry`] reads them.
 const COLUMNS: &str = "id, kind, subject, changes, schema, sha256, bytes, messages, taken_ms, state, why";
 
@@ -107,15 +110,14 @@ impl Ledger {
     /// they have: their ids are answered, so that their files go. It is durable on return (`synchronous=FULL`).
     ///
     /// # Errors
-    /// [`Error::DiskFull`].
+    /// [`Error::DiskFull`]; [`Error::Missing`] when its mailbox was erased meanwhile.
     pub fn stage(&mut self, entry: &Entry) -> Result<Vec<SnapshotId>, Error> {
         let transaction = self.connection.transaction()?;
         let (kind, subject) = (entry.subject.0.number(), entry.subject.1);
-        let older = {
-            let mut statement =
-                transaction.prepare_cached("SELECT id FROM snapshot WHERE kind = ?1 AND subject = ?2 AND state = 1")?;
-            statement.query_map(params![kind, subject], |row| id(row, 0))?.collect::<Result<Vec<_>, _>>()?
-        };
+        if is_erased(&transaction, entry.subject)? {
+            return Err(Error::Missing);
+        }
+        let older = staged_of(&transaction, entry.subject)?;
         transaction.execute("DELETE FROM snapshot WHERE kind = ?1 AND subject = ?2", params![kind, subject])?;
         let of = &entry.snapshot;
         transaction.execute(
@@ -179,15 +181,28 @@ impl Ledger {
         Ok(())
     }
 
-    /// It changed and has no snapshot of that; keeps the earliest time it is told.
+    /// It changed and has no snapshot of that; keeps the earliest time it is told. Nothing is due of what was erased.
     ///
     /// # Errors
     /// Of the engine.
     pub fn mark_due(&mut self, subject: Subject, since_ms: i64) -> Result<(), Error> {
+        if is_erased(&self.connection, subject)? {
+            return Ok(());
+        }
         self.connection.execute(
             "INSERT INTO due (kind, subject, since_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
             params![subject.0.number(), subject.1, since_ms],
         )?;
+        Ok(())
+    }
+
+    /// There is nothing of it any more that could be copied.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn not_due(&mut self, subject: Subject) -> Result<(), Error> {
+        let sql = "DELETE FROM due WHERE kind = ?1 AND subject = ?2";
+        self.connection.execute(sql, params![subject.0.number(), subject.1])?;
         Ok(())
     }
 
@@ -211,25 +226,82 @@ impl Ledger {
         Ok(self.connection.prepare_cached(sql)?.query_row([before_ms], |row| count(row, 0))?)
     }
 
-    /// Forgets what was known of a mailbox that is gone; the ids of snapshots whose files are to go.
+    /// A mailbox is erased: forgets all that is known of it, and remembers that; the ids of snapshots whose files are to go. What was
+    /// being copied meanwhile is not staged any more.
     ///
     /// # Errors
     /// Of the engine.
-    pub fn forget(&mut self, subject: Subject) -> Result<Vec<SnapshotId>, Error> {
-        let (kind, subject) = (subject.0.number(), subject.1);
+    pub fn erase(&mut self, mailbox: [u8; 12], at_ms: i64) -> Result<Vec<SnapshotId>, Error> {
         let transaction = self.connection.transaction()?;
-        let staged = {
-            let mut statement =
-                transaction.prepare_cached("SELECT id FROM snapshot WHERE kind = ?1 AND subject = ?2 AND state = 1")?;
-            statement.query_map(params![kind, subject], |row| id(row, 0))?.collect::<Result<Vec<_>, _>>()?
-        };
-        for table in ["snapshot", "due"] {
-            transaction
-                .execute(&format!("DELETE FROM {table} WHERE kind = ?1 AND subject = ?2"), params![kind, subject])?;
+        let mut staged = Vec::new();
+        for subject in [(Kind::Mailbox, mailbox), (Kind::Waiting, mailbox)] {
+            staged.extend(staged_of(&transaction, subject)?);
+            for table in ["snapshot", "due"] {
+                transaction.execute(
+                    &format!("DELETE FROM {table} WHERE kind = ?1 AND subject = ?2"),
+                    params![subject.0.number(), mailbox],
+                )?;
+            }
         }
+        transaction.execute(
+            "INSERT INTO erased (mailbox, at_ms) VALUES (?1, ?2)
+             ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms, swept = 0",
+            params![mailbox, at_ms],
+        )?;
+        transaction.execute(
+            "DELETE FROM erased WHERE mailbox IN (SELECT mailbox FROM erased ORDER BY at_ms DESC LIMIT -1 OFFSET ?1)",
+            [ERASED_REMEMBERED_MAX],
+        )?;
         transaction.commit()?;
         Ok(staged)
     }
+
+    /// Every mailbox that was erased, as far as is remembered.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn erased(&self) -> Result<Vec<[u8; 12]>, Error> {
+        let mut statement = self.connection.prepare("SELECT mailbox FROM erased")?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Those of which an upload may still have been under way: no worker has looked through the stores since.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn unswept(&self, at_most: u32) -> Result<Vec<[u8; 12]>, Error> {
+        let sql = "SELECT mailbox FROM erased WHERE swept = 0 ORDER BY at_ms LIMIT ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_map([at_most], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// A worker has removed everything of it from the stores.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn swept(&mut self, mailbox: [u8; 12]) -> Result<(), Error> {
+        self.connection.execute("UPDATE erased SET swept = 1 WHERE mailbox = ?1", [mailbox])?;
+        Ok(())
+    }
+}
+
+/// A queue has an id of its own, and is not erased.
+fn is_erased(connection: &Connection, subject: Subject) -> Result<bool, Error> {
+    match subject.0 {
+        Kind::Queue => Ok(false),
+        Kind::Mailbox | Kind::Waiting => {
+            let mut statement = connection.prepare_cached("SELECT 1 FROM erased WHERE mailbox = ?1")?;
+            Ok(statement.exists([subject.1])?)
+        }
+    }
+}
+
+/// Snapshots of it that wait.
+fn staged_of(connection: &Connection, subject: Subject) -> Result<Vec<SnapshotId>, Error> {
+    let sql = "SELECT id FROM snapshot WHERE kind = ?1 AND subject = ?2 AND state = 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let ids = statement.query_map(params![subject.0.number(), subject.1], |row| id(row, 0))?;
+    Ok(ids.collect::<Result<_, _>>()?)
 }
 
 fn count(row: &Row<'_>, column: usize) -> Result<u64, rusqlite::Error> {

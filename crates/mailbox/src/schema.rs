@@ -54,7 +54,7 @@ static LEDGER_OBJECTS: OnceLock<Objects> = OnceLock::new();
 /// The ledger of snapshots; its mark is `Brvl`.
 pub(crate) static LEDGER: Schema = Schema {
     application_id: 0x4272_766c,
-    files: &[include_str!("../schema/ledger-0001.sql")],
+    files: &[include_str!("../schema/ledger-0001.sql"), include_str!("../schema/ledger-0002.sql")],
     expected: &LEDGER_OBJECTS,
 };
 

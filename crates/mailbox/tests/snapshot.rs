@@ -272,7 +272,51 @@ fn the_ledger_keeps_what_waits_and_what_is_due() {
     assert!(!ledger.uploaded(&entry(1, 4).id).unwrap() && ledger.uploaded(&entry(2, 5).id).unwrap());
     assert_eq!(ledger.staged(10).unwrap(), []);
     assert_eq!(ledger.newest(subject).unwrap(), Some(Entry { uploaded: true, ..entry(2, 5) }));
-    assert_eq!(ledger.forget(subject).unwrap(), []);
-    assert_eq!(ledger.newest(subject).unwrap(), None);
+    // One that no store is to have waits no more either, and says why.
+    assert_eq!(ledger.stage(&entry(3, 6)).unwrap(), []);
+    assert!(ledger.settled(&entry(3, 6).id, "not wanted").unwrap());
+    let unwanted = ledger.newest(subject).unwrap().unwrap();
+    assert_eq!(
+        (unwanted.is_unwanted(), &unwanted),
+        (true, &Entry { uploaded: true, why: "not wanted".to_owned(), ..entry(3, 6) })
+    );
+    assert_eq!((ledger.staged(10).unwrap(), ledger.late(i64::MAX).unwrap()), (vec![], 0));
+    ledger.mark_due(subject, 6).unwrap();
+    ledger.not_due(subject).unwrap();
+    assert_eq!(ledger.due_since(subject).unwrap(), None);
     assert!(Ledger::open_or_create(&path, &NodeKey::generate().unwrap().ledger_key().unwrap()).is_err());
+}
+
+#[test]
+fn the_ledger_remembers_what_was_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, key) = (folder.path().join("ledger.db"), NodeKey::generate().unwrap().ledger_key().unwrap());
+    let entry = |n: u8, kind: Kind, of: u8| Entry {
+        id: SnapshotId::from_bytes([n; 12]),
+        subject: (kind, [of; 12]),
+        snapshot: Snapshot { bytes: 1, sha256: [n; 32], messages: 0, changes: 0, schema: 3 },
+        taken_ms: 1000,
+        uploaded: false,
+        why: String::new(),
+    };
+    let all = [entry(1, Kind::Mailbox, 7), entry(2, Kind::Waiting, 7), entry(3, Kind::Mailbox, 8)];
+    let mut ledger = Ledger::open_or_create(&path, &key).unwrap();
+    all.iter().for_each(|entry| assert_eq!(ledger.stage(entry).unwrap(), []));
+    ledger.mark_due((Kind::Mailbox, [7; 12]), 1).unwrap();
+    assert_eq!(ledger.erase([7; 12], 5).unwrap(), [all[0].id, all[1].id]);
+    drop(ledger);
+    let mut ledger = Ledger::open_or_create(&path, &key).unwrap();
+    assert_eq!((ledger.erased().unwrap(), ledger.unswept(10).unwrap()), (vec![[7; 12]], vec![[7; 12]]));
+    assert_eq!(ledger.staged(10).unwrap(), [all[2].clone()]);
+    assert_eq!(ledger.due_since((Kind::Mailbox, [7; 12])).unwrap(), None);
+    // What was under way meanwhile comes too late.
+    assert!(matches!(ledger.stage(&entry(4, Kind::Waiting, 7)), Err(mailbox::Error::Missing)));
+    ledger.mark_due((Kind::Waiting, [7; 12]), 9).unwrap();
+    assert_eq!(ledger.due_since((Kind::Waiting, [7; 12])).unwrap(), None);
+    ledger.stage(&entry(5, Kind::Queue, 7)).unwrap();
+    ledger.swept([7; 12]).unwrap();
+    assert_eq!((ledger.erased().unwrap(), ledger.unswept(10).unwrap()), (vec![[7; 12]], vec![]));
+    // Again: whoever carries backups looks again, too.
+    assert_eq!(ledger.erase([7; 12], 6).unwrap(), []);
+    assert_eq!(ledger.unswept(10).unwrap(), [[7; 12]]);
 }

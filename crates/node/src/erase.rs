@@ -1,18 +1,19 @@
 //! The end of a mailbox on this node: it is closed, whoever has it open, and every file of it is removed.
 //!
-//! Invariants: the directory has closed the alias before, so that no front-end can open it again; what one still has cached is
-//! refused here while this process lives, and finds no file after that. Done again, it removes what a crash has left.
+//! Invariants: the directory has closed the alias before, so that no front-end can open it again. Who still has it cached is
+//! refused here, because every volume's ledger remembers the erasure, on stable storage before the first file goes: no process of
+//! this node makes a file for the mailbox again, whether the directory can be asked or not. Done again, it removes what a crash
+//! has left.
 
 use crate::beside::{BESIDE, beside, sync_folder_of};
 use crate::fault::{Fault, internal};
 use crate::primary::Primary;
 use crate::shard::Shard;
 use crate::volume::Kind;
-use mailbox::ledger::Kind as Copied;
 use model::MailboxId;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use wire::session::FailureCode;
 
 /// Folders of each volume with files whose names begin with a mailbox's id.
@@ -21,8 +22,10 @@ const FOLDERS: [&str; 2] = ["restoring", "aside"];
 /// A file that was removed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Removed {
-    /// What it was, and its place under its volume.
+    /// What it was.
     pub name: String,
+    /// Where it was.
+    pub path: PathBuf,
     /// Octets.
     pub bytes: u64,
 }
@@ -47,6 +50,15 @@ pub async fn erase(shard: &Shard, id: MailboxId) -> Result<Vec<Removed>, Fault> 
 
 fn remove(primary: &Primary, id: &MailboxId) -> Result<Vec<Removed>, Fault> {
     let mut removed = Vec::new();
+    let now = primary.now().as_millisecond();
+    for stage in primary.staging.all() {
+        let staged = stage.ledger().erase(*id.as_bytes(), now)?;
+        for snapshot in staged {
+            remove_file(&stage.path(&snapshot), "a snapshot on its way", &mut removed)?;
+        }
+    }
+    // An upload may be under way all the same: the worker is told to look through the stores behind it.
+    primary.staging.tell();
     for (kind, what) in [(Kind::Mailbox, "mailbox"), (Kind::Waiting, "waiting mail")] {
         if let Some(path) = primary.volumes.find(kind, id)? {
             // The file itself last: while it is there, the same call finds what is beside it.
@@ -59,14 +71,6 @@ fn remove(primary: &Primary, id: &MailboxId) -> Result<Vec<Removed>, Fault> {
     for folder in FOLDERS {
         for folder_path in primary.volumes.folders(folder)? {
             remove_named(&folder_path, folder, id, &mut removed)?;
-        }
-    }
-    for stage in primary.staging.all() {
-        for kind in [Copied::Mailbox, Copied::Waiting] {
-            let forgotten = stage.ledger().forget((kind, *id.as_bytes()))?;
-            for snapshot in forgotten {
-                remove_file(&stage.path(&snapshot), "a snapshot on its way", &mut removed)?;
-            }
         }
     }
     tracing::info!(mailbox = %id, files = removed.len(), "erased");
@@ -93,7 +97,7 @@ fn remove_file(path: &Path, name: &str, removed: &mut Vec<Removed>) -> Result<()
         Err(error) => return Err(failed(&error)),
     };
     fs::remove_file(path).map_err(|error| failed(&error))?;
-    removed.push(Removed { name: name.to_owned(), bytes });
+    removed.push(Removed { name: name.to_owned(), path: path.to_owned(), bytes });
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::volume::Volumes;
 use directory::client::DirectoryClient;
 use jiff::Timestamp;
 use model::{MailboxId, NodeId};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,6 +141,8 @@ pub struct Primary {
     pub settings: Settings,
     /// Snapshots that wait to be carried away.
     pub staging: Staging,
+    /// Mailboxes that were erased before this process began.
+    pub erased: HashSet<MailboxId>,
     /// A place for each session.
     pub sessions: Arc<Semaphore>,
     /// A place for each check that somebody asked for.
@@ -164,7 +167,10 @@ impl Primary {
         restore::recover(&volumes)?;
         let interval = i64::try_from(settings.snapshot_interval.as_millis()).unwrap_or(i64::MAX);
         let staging = Staging::open(&volumes, &node_key, interval)?;
+        let erased = staging.erased();
+        let erased = erased.map_err(|error| StartError::System(std::io::Error::other(format!("ledger: {error}"))))?;
         Ok(Arc::new(Self {
+            erased,
             node: settings.node.clone(),
             boot: BootKey::generate().map_err(StartError::BootKey)?,
             node_key,

@@ -2,6 +2,7 @@
 
 use crate::check;
 use crate::deliver;
+use crate::erase::Removed;
 use crate::limits::DELIVERIES_MAX;
 use crate::primary::Primary;
 use crate::shard::{Census, Request as ShardRequest};
@@ -136,7 +137,12 @@ impl Node for Service {
         let asked = self.shards.ask(&id, |answer| ShardRequest::Erase(id, answer)).await;
         let erased = asked.ok_or_else(|| Status::unavailable("the node is closing"))?;
         let removed = erased.map_err(|fault| Status::unavailable(fault.to_string()))?;
-        let files = removed.into_iter().map(|file| ErasedFile { name: file.name, bytes: file.bytes }).collect();
+        let file = |file: Removed| ErasedFile {
+            name: file.name,
+            bytes: file.bytes,
+            path: file.path.to_string_lossy().into_owned(),
+        };
+        let files = removed.into_iter().map(file).collect();
         Ok(Response::new(EraseReply { files }))
     }
 }

@@ -74,6 +74,7 @@ pub struct Shard {
 impl Shard {
     fn new(primary: Arc<Primary>, index: usize) -> Rc<Self> {
         let boxes = Boxes::new(&primary);
+        primary.erased.iter().for_each(|id| boxes.erase(id));
         Rc::new(Self {
             residents: Residents::new(&primary, &boxes),
             boxes,
@@ -105,6 +106,7 @@ impl Shard {
     /// Nobody opens the mailbox between its end and the change of files: an opening waits for the table's entry to go, and this
     /// thread does nothing else meanwhile that could make a new one.
     async fn replace(&self, ready: Ready) -> Result<String, Fault> {
+        self.check_placed(&ready.id)?;
         self.residents.retire(&ready.id).await?;
         let primary = self.primary.clone();
         let id = ready.id;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use wire::session::FailureCode;
 
 /// Goes round until `stop`.
 pub async fn keep_copied(primary: Weak<Primary>, stop: CancellationToken) {
@@ -47,7 +48,13 @@ fn go_round(primary: &Arc<Primary>) -> u64 {
 fn copy_due(primary: &Primary) -> Result<(), Fault> {
     for (path, id) in primary.volumes.waiting_files()? {
         if is_due(primary, (Kind::Waiting, *id.as_bytes()), &path)? {
-            tell(take::waiting(primary, &path, &id), &id.to_string());
+            let taken = take::waiting(primary, &path, &id);
+            if taken.as_ref().is_err_and(|fault| fault.code == FailureCode::Missing) {
+                // It was drained meanwhile, or erased: there is nothing to lose any more.
+                primary.staging.of(&path)?.ledger().not_due((Kind::Waiting, *id.as_bytes()))?;
+                continue;
+            }
+            tell(taken, &id.to_string());
         }
     }
     for folder in primary.volumes.queue_folders()? {
@@ -62,11 +69,8 @@ fn copy_due(primary: &Primary) -> Result<(), Fault> {
 
 /// One file that fails keeps no other from being copied.
 fn tell(taken: Result<Entry, Fault>, id: &str) {
-    match taken {
-        // It was drained and deleted meanwhile: there is nothing to lose any more.
-        Err(fault) if fault.code == wire::session::FailureCode::Missing => {}
-        Err(fault) => tracing::error!(file = id, "not backed up: {fault}"),
-        Ok(_) => {}
+    if let Err(fault) = taken {
+        tracing::error!(file = id, "not backed up: {fault}");
     }
 }
 

@@ -10,6 +10,7 @@ use crate::primary::Primary;
 use crate::service::Shards;
 use mailbox::ledger::{Entry, Kind};
 use model::{MailboxId, SnapshotId};
+use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,9 +63,9 @@ impl Backup for Service {
         let mut changes = self.primary.staging.changes();
         loop {
             changes.mark_unchanged();
-            let entries = self.on_disk(move |primary| staged(primary, at_most.min(STAGED_PER_ANSWER_MAX))).await?;
-            if !entries.is_empty() || Instant::now() >= deadline || self.stop.is_cancelled() {
-                return Ok(Response::new(proto::StagedReply { snapshots: entries.iter().map(described).collect() }));
+            let snapshots = self.on_disk(move |primary| staged(primary, at_most.min(STAGED_PER_ANSWER_MAX))).await?;
+            if !snapshots.is_empty() || Instant::now() >= deadline || self.stop.is_cancelled() {
+                return Ok(Response::new(proto::StagedReply { snapshots }));
             }
             tokio::select! {
                 _ = timeout_at(deadline, changes.changed()) => {}
@@ -100,6 +101,11 @@ impl Backup for Service {
                 // The row first: a file without one that waits is removed at the next start.
                 stage.ledger().uploaded(&id)?;
                 stage.remove(&id);
+            } else {
+                // An erasure has the mailbox's id; of another one there is nothing to be found.
+                for stage in primary.staging.all() {
+                    stage.ledger().swept(*id.as_bytes())?;
+                }
             }
             Ok(())
         })
@@ -174,14 +180,17 @@ async fn next(steps: &mut Streaming<proto::RestoreRequest>) -> Result<Option<pro
     Ok(step.and_then(|step| step.step))
 }
 
-fn staged(primary: &Primary, at_most: u32) -> Result<Vec<Entry>, Fault> {
-    let mut all = Vec::new();
+/// What a worker is to do: erasures to follow, and snapshots to carry away.
+fn staged(primary: &Primary, at_most: u32) -> Result<Vec<proto::Snapshot>, Fault> {
+    let (mut erased, mut waits) = (BTreeSet::new(), Vec::new());
     for stage in primary.staging.all() {
-        all.extend(stage.ledger().staged(at_most)?);
+        let ledger = stage.ledger();
+        erased.extend(ledger.unswept(at_most)?);
+        waits.extend(ledger.staged(at_most)?);
     }
-    all.sort_by_key(|entry| entry.taken_ms);
-    all.truncate(at_most as usize);
-    Ok(all)
+    waits.sort_by_key(|entry| entry.taken_ms);
+    let erased = erased.into_iter().map(|id| erasure(MailboxId::from_bytes(id)));
+    Ok(erased.chain(waits.iter().map(described)).take(at_most as usize).collect())
 }
 
 fn pieces(
@@ -225,6 +234,17 @@ fn pieces(
     ReceiverStream::new(stream)
 }
 
+/// An erasure in a list of snapshots.
+fn erasure(mailbox: MailboxId) -> proto::Snapshot {
+    proto::Snapshot {
+        id: mailbox.to_string(),
+        kind: proto::Kind::Mailbox.into(),
+        subject: mailbox.to_string(),
+        erased: true,
+        ..proto::Snapshot::default()
+    }
+}
+
 fn described(entry: &Entry) -> proto::Snapshot {
     let kind = match entry.subject.0 {
         Kind::Mailbox => proto::Kind::Mailbox,
@@ -241,6 +261,7 @@ fn described(entry: &Entry) -> proto::Snapshot {
         sha256: entry.snapshot.sha256.to_vec().into(),
         changes: entry.snapshot.changes,
         schema: entry.snapshot.schema,
+        erased: false,
     }
 }
 

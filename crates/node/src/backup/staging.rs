@@ -8,7 +8,7 @@ use crate::primary::StartError;
 use crate::volume::{VolumeError, Volumes};
 use mailbox::ledger::{Entry, Ledger, Subject};
 use mailbox::snapshot::Pace;
-use model::SnapshotId;
+use model::{MailboxId, SnapshotId};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,7 +88,7 @@ impl Staging {
     /// Copies under way are given up.
     pub fn end(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.changed.send_replace(());
+        self.tell();
     }
 
     /// Tells when something was staged.
@@ -109,8 +109,25 @@ impl Staging {
                 return Err(error);
             }
         }
-        self.changed.send_replace(());
+        self.tell();
         Ok(())
+    }
+
+    /// There is something for the worker to do.
+    pub fn tell(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Every mailbox that was erased here, as far as is remembered.
+    ///
+    /// # Errors
+    /// Of a ledger.
+    pub fn erased(&self) -> Result<HashSet<MailboxId>, mailbox::Error> {
+        let mut erased = HashSet::new();
+        for stage in &self.stages {
+            erased.extend(stage.ledger().erased()?.into_iter().map(MailboxId::from_bytes));
+        }
+        Ok(erased)
     }
 
     /// Finds a snapshot by its id.

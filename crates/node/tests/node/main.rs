@@ -7,6 +7,7 @@ mod client;
 mod damage;
 mod delivery;
 mod drain;
+mod erase;
 mod fleet;
 mod indexing;
 mod links;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use vault::MailboxKey;
 use vault::sealing::{PrivateKey, PublicKey, Sealer};
+use wire::backup::backup_client::BackupClient;
 use wire::node::node_client::NodeClient;
 use wire::queue::queue_client::QueueClient;
 use wire::session::Open;
@@ -178,6 +179,11 @@ impl World {
     pub fn grpc(&self, role: Role) -> NodeClient<Channel> {
         let channel = wire::grpc::connect(&self.grpc.to_string(), Role::Node, self.client_tls(role)).unwrap();
         wire::grpc::node_client(channel)
+    }
+
+    pub fn backups(&self, role: Role) -> BackupClient<Channel> {
+        let channel = wire::grpc::connect(&self.grpc.to_string(), Role::Node, self.client_tls(role)).unwrap();
+        wire::grpc::backup_client(channel)
     }
 
     pub fn queue(&self, role: Role) -> QueueClient<Channel> {
