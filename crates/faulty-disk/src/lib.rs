@@ -14,9 +14,11 @@ mod disk;
 mod faults;
 mod model;
 mod shared;
+mod trial;
 mod vfs;
 
 pub use dice::Dice;
 pub use disk::{FaultyDisk, History};
 pub use faults::{Call, Fault, Trouble};
 pub use model::{Fate, Image, Op, SECTOR_BYTES};
+pub use trial::{Acknowledged, Trial, fresh_disk};
