@@ -9,6 +9,7 @@ mod admin;
 mod cache;
 mod error;
 mod feed;
+mod keeping;
 mod mail;
 mod retry;
 mod rules;
@@ -20,7 +21,7 @@ pub use mail::{MaySend, Routed, SigningKey, Webhook};
 pub use retry::READ_WAIT_MS_MAX;
 pub use wire::directory::{
     Alias, AllowanceReply as Allowance, Credential, CredentialKind, CredentialsReply, Disposition, Enforcement,
-    GrantReply, GrantRequest, NodeInfo, Placement, Policy, Space,
+    GrantReply, GrantRequest, KeepingReply, Kept, NodeInfo, Placement, Policy, Space,
 };
 
 use cache::Cache;

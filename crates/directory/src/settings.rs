@@ -4,7 +4,7 @@
 mod form;
 mod publish;
 
-pub use form::Form;
+pub use form::{Form, NO_STORE};
 pub use publish::{MtaStsMode, Publish, mta_sts_id};
 
 use model::Octets;
@@ -34,7 +34,7 @@ const GREYLIST_SECONDS_MAX: u32 = 3_600;
 const PER_HOUR_MAX: u32 = 1_000_000;
 
 /// Every setting, in the order in which people read them.
-pub const SETTINGS: [Setting; 28] = [
+pub const SETTINGS: [Setting; 29] = [
     setting(
         "allow",
         Form::Sources,
@@ -113,6 +113,12 @@ pub const SETTINGS: [Setting; 28] = [
         Form::Octets,
         "0",
         "Octets that all mailboxes of the domain may hold together; 0 is no limit.",
+    ),
+    setting(
+        "backup_store",
+        Form::Store,
+        "",
+        "The store of the backup worker that backups of the domain's mailboxes go to, none for nowhere; empty for the worker's first.",
     ),
     setting(
         "sent_copy",

@@ -125,11 +125,17 @@ pub enum Verb {
     LimitAlias,
     /// Directory: closes or forgets an alias.
     EraseAlias,
+    /// Directory: where a mailbox's backup goes, and its wrapped keys sealed.
+    Keeping,
+    /// Directory: opens wrapped keys that were sealed for a backup.
+    OpenKept,
+    /// Directory: where an alias's backups go.
+    BackupStore,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 63] = [
         Self::Session,
         Self::Deliver,
         Self::DeliveryStatus,
@@ -190,6 +196,9 @@ impl Verb {
         Self::ShowAccount,
         Self::LimitAlias,
         Self::EraseAlias,
+        Self::Keeping,
+        Self::OpenKept,
+        Self::BackupStore,
     ];
 
     /// The gRPC path, or `session` for the session link.
@@ -255,6 +264,9 @@ impl Verb {
             Self::ShowAccount => "/brevdue.directory.v1.Directory/ShowAccount",
             Self::LimitAlias => "/brevdue.directory.v1.Directory/LimitAlias",
             Self::EraseAlias => "/brevdue.directory.v1.Directory/EraseAlias",
+            Self::Keeping => "/brevdue.directory.v1.Directory/Keeping",
+            Self::OpenKept => "/brevdue.directory.v1.Directory/OpenKept",
+            Self::BackupStore => "/brevdue.directory.v1.Directory/BackupStore",
         }
     }
 
@@ -284,6 +296,9 @@ impl Verb {
             }
             // A restore needs the mailbox's key besides, which only the owner's password opens.
             Self::BackupState | Self::RestoreMailbox => &[Role::Admin],
+            // What the worker is given to keep beside a backup is sealed: it cannot so much as try a password on it.
+            Self::Keeping => &[Role::Backup],
+            Self::OpenKept | Self::BackupStore => &[Role::Admin],
             Self::Resolve => {
                 &[Role::Mx, Role::Imap, Role::Pop3, Role::Submission, Role::Outbound, Role::Node, Role::Admin]
             }
@@ -408,6 +423,7 @@ mod tests {
                 Verb::SnapshotFailed,
                 Verb::Watch,
                 Verb::ListNodes,
+                Verb::Keeping,
             ],
             Role::Node => &[
                 Verb::Resolve,
@@ -460,6 +476,8 @@ mod tests {
                 Verb::ShowAccount,
                 Verb::LimitAlias,
                 Verb::EraseAlias,
+                Verb::OpenKept,
+                Verb::BackupStore,
             ],
         }
     }

@@ -4,6 +4,7 @@ pub mod authority;
 pub mod convert;
 pub mod frame;
 pub mod grpc;
+pub mod kept;
 pub mod peer;
 mod secrets;
 mod shard;

@@ -119,21 +119,26 @@ impl Catalogue {
     pub(crate) async fn credentials(&self, address: &Address) -> Result<(Vec<CredentialRow>, Vec<u8>), Error> {
         let alias = address.alias();
         let mut read = self.readers.begin().await?;
-        let rows = sqlx::query(
-            "SELECT id, label, kind, wrapped_key, created_ms FROM credential WHERE address = ? ORDER BY created_ms, id",
-        )
-        .bind(&alias)
-        .fetch_all(&mut *read)
-        .await?;
+        let credentials = rows_of(&mut read, &alias).await?;
         let wrapped: Option<Vec<u8>> =
             sqlx::query_scalar("SELECT wrapped_private_key FROM sealing_key WHERE address = ?")
                 .bind(&alias)
                 .fetch_optional(&mut *read)
                 .await?;
         read.rollback().await?;
-        let credentials = rows.iter().map(row_of).collect::<Result<_, _>>()?;
         Ok((credentials, wrapped.ok_or(Error::UnknownAlias)?))
     }
+}
+
+/// Within a transaction: the alias's credentials, oldest first.
+pub(super) async fn rows_of(connection: &mut SqliteConnection, alias: &str) -> Result<Vec<CredentialRow>, Error> {
+    let rows = sqlx::query(
+        "SELECT id, label, kind, wrapped_key, created_ms FROM credential WHERE address = ? ORDER BY created_ms, id",
+    )
+    .bind(alias)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(row_of).collect()
 }
 
 fn row_of(row: &SqliteRow) -> Result<CredentialRow, Error> {

@@ -100,6 +100,14 @@ pub enum Error {
     /// The directory's key does not open what stands in the catalogue.
     #[error("the directory's key does not open {0} of the catalogue; it is another catalogue's key")]
     Sealed(&'static str),
+    /// What was kept beside a backup is not of this directory and this mailbox.
+    #[error(
+        "what is kept with the backup was sealed by another directory, or is of another mailbox: the directory's key of then opens it"
+    )]
+    ForeignKept,
+    /// The alias is being erased.
+    #[error("the alias is being erased")]
+    AliasClosed,
     /// The operating system gave no random bytes.
     #[error("no random bytes could be had; try again")]
     Random,

@@ -14,10 +14,11 @@ const BUSY_WAIT_MS: u64 = 5_000;
 const ENGINE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 
 /// Version, name and SQL of every migration, oldest first. Released ones never change.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "catalogue", include_str!("../../migrations/0001_catalogue.sql")),
     (2, "mail", include_str!("../../migrations/0002_mail.sql")),
     (3, "storage", include_str!("../../migrations/0003_storage.sql")),
+    (4, "backup store", include_str!("../../migrations/0004_backup_store.sql")),
 ];
 
 /// Options of the writing connection.

@@ -1,7 +1,10 @@
 //! Rows and errors of the catalogue as answers on the wire: the one place where they are translated.
 
+mod keeping;
 mod mail;
 mod storage;
+
+pub(super) use keeping::{backup_store, kept};
 
 pub(super) use storage::{account, allowance, grant, stored};
 
@@ -31,6 +34,8 @@ pub(super) fn status(error: &Error) -> Status {
         | Error::KeyExists => Code::AlreadyExists,
         Error::LastCredential
         | Error::AliasOpen
+        | Error::AliasClosed
+        | Error::ForeignKept
         | Error::NoNode
         | Error::WebhookInUse
         | Error::KeyInUse

@@ -1,9 +1,12 @@
 //! Checks of what comes over the wire: nothing reaches the catalogue that is not of the right form and size.
 
+mod keeping;
 mod mail;
 mod storage;
 
 pub(super) use mail::{add_rule, add_webhook, algorithm, change_rule, change_webhook, rule_name, selector, set_domain};
+
+pub(super) use keeping::{backup_store, kept};
 
 pub(super) use storage::{grant, limit_account, limit_alias};
 

@@ -3,9 +3,10 @@
 
 use super::{answer, domains, input, watch};
 use crate::catalogue::{
-    AddKey, AddWebhook, Catalogue, EraseAlias, EraseStep, MarkBorn, RemoveKey, RemoveRule, RemoveWebhook, RetireKey,
-    Rotate,
+    AddKey, AddWebhook, Catalogue, EraseAlias, EraseStep, Error, MarkBorn, RemoveKey, RemoveRule, RemoveWebhook,
+    RetireKey, Rotate,
 };
+use crate::settings;
 use futures_util::stream::BoxStream;
 use model::{AccountId, MailboxId, WebhookId};
 use std::sync::Arc;
@@ -289,5 +290,31 @@ impl Directory for Service {
         let write = input::limit_alias(request.get_ref())?;
         let row = self.catalogue.write(write).await.map_err(|error| answer::status(&error))?;
         Ok(Response::new(answer::stored(row)))
+    }
+
+    async fn keeping(&self, request: Request<proto::KeepingRequest>) -> Answer<proto::KeepingReply> {
+        let mailbox: MailboxId = input::parse(&request.get_ref().mailbox_id, "mailbox id")?;
+        let row = self.catalogue.keeping(&mailbox).await.map_err(|error| answer::status(&error))?;
+        let none = row.store == settings::NO_STORE;
+        let store = if none { String::new() } else { row.store.clone() };
+        let kept = self.catalogue.seal_kept(&mailbox, &wire::kept::encode(&answer::kept(row)));
+        let kept = kept.map_err(|error| answer::status(&error))?;
+        Ok(Response::new(proto::KeepingReply { store, none, kept: kept.into() }))
+    }
+
+    async fn open_kept(&self, request: Request<proto::OpenKeptRequest>) -> Answer<proto::Kept> {
+        let (mailbox, sealed) = input::kept(request.get_ref())?;
+        let plain = self.catalogue.open_kept(&mailbox, &sealed).map_err(|error| answer::status(&error))?;
+        let kept = wire::kept::decode(&plain).ok_or_else(|| answer::status(&Error::ForeignKept))?;
+        Ok(Response::new(kept))
+    }
+
+    async fn backup_store(&self, request: Request<proto::BackupStoreRequest>) -> Answer<proto::BackupStoreReply> {
+        let (address, write) = input::backup_store(request.get_ref())?;
+        let row = match write {
+            Some(write) => self.catalogue.write(write).await,
+            None => self.catalogue.backup_store(&address).await,
+        };
+        Ok(Response::new(answer::backup_store(row.map_err(|error| answer::status(&error))?)))
     }
 }

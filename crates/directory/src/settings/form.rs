@@ -1,6 +1,6 @@
 //! What a setting's value may be, and its one spelling.
 
-use model::{Address, Domain, Octets};
+use model::{Address, Domain, Octets, StoreName};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -15,6 +15,9 @@ pub const HOSTS_MAX: usize = 8;
 pub const VALUE_BYTES_MAX: usize = 96 * 1024;
 /// A score at most: more than all signs together come to.
 const SCORE_MAX: f64 = 100.0;
+
+/// What stands for no store at all.
+pub const NO_STORE: &str = "none";
 
 /// What may be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub enum Form {
     Host,
     /// One address, or nothing.
     Mailbox,
+    /// A store of backups, `none`, or nothing.
+    Store,
 }
 
 /// Says what is allowed.
@@ -66,6 +71,7 @@ impl fmt::Display for Form {
             Self::Hosts => write!(f, "up to {HOSTS_MAX} host names, separated by commas"),
             Self::Host => f.write_str("a host name, or nothing"),
             Self::Mailbox => f.write_str("an address, or nothing"),
+            Self::Store => f.write_str("the name of a store, none, or nothing"),
         }
     }
 }
@@ -92,6 +98,9 @@ impl Form {
             Self::Host => host(text),
             Self::Mailbox if text.is_empty() => Some(String::new()),
             Self::Mailbox => text.parse::<Address>().ok().map(|address| address.to_string()),
+            Self::Store if text.is_empty() => Some(String::new()),
+            Self::Store if text.eq_ignore_ascii_case(NO_STORE) => Some(NO_STORE.to_owned()),
+            Self::Store => text.parse::<StoreName>().ok().map(|name| name.to_string()),
         }
     }
 }
