@@ -112,7 +112,8 @@ fn host_of_text(text: &str) -> Option<String> {
 
 fn normal(host: &str) -> Option<String> {
     let name: dns::Name = host.trim_end_matches('.').parse().ok()?;
-    (name.labels() > 1).then(|| name.into())
+    // A name may hold spaces, and characters turn into some; a host does not.
+    (name.labels() > 1 && !name.as_str().contains(' ')).then(|| name.into())
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ fn domains_are_names() {
     let mut sample = Sample::default();
     let long = "\u{fc}.".repeat(80);
     sample.push(
-        format!("From: a@b.example\r\n\r\nhttp://{long}example http://a\u{1}.example http://B.example. http://.x")
+        format!("From: a@b.example\r\n\r\nhttp://{long}example http://a\u{1}.example http://B.example. http://.x http://exa\u{2d8}.example")
             .as_bytes(),
     );
     assert_eq!(sample.inspect(&[]).domains, ["b.example"]);
