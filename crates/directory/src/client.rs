@@ -74,6 +74,7 @@ impl<T> Lookup<T> {
 pub struct DirectoryClient(Arc<Inner>);
 
 struct Inner {
+    channel: Channel,
     rpc: Rpc,
     cache: Arc<Cache>,
     _feed: AbortOnDropHandle<()>,
@@ -90,10 +91,15 @@ impl DirectoryClient {
 
     /// A client over a channel that is there already.
     pub fn over(channel: Channel) -> Self {
-        let rpc = wire::grpc::directory_client(channel);
+        let rpc = wire::grpc::directory_client(channel.clone());
         let cache = Arc::new(Cache::default());
         let feed = AbortOnDropHandle::new(tokio::spawn(feed::follow(rpc.clone(), Arc::clone(&cache))));
-        Self(Arc::new(Inner { rpc, cache, _feed: feed }))
+        Self(Arc::new(Inner { channel, rpc, cache, _feed: feed }))
+    }
+
+    /// The service of the catalogue's snapshots, over the same connection.
+    pub fn backup_service(&self) -> wire::backup::backup_client::BackupClient<Channel> {
+        wire::grpc::backup_client(self.0.channel.clone())
     }
 
     /// The alias of an address, `None` when there is none; `subaddress` is that of the address asked for.

@@ -6,6 +6,7 @@ mod input;
 mod service;
 mod watch;
 
+use crate::backup::{self, KeepError, Keeper};
 use crate::catalogue::{self, Catalogue};
 use daemon::config::Config;
 use daemon::listen::{ListenError, Listeners};
@@ -30,6 +31,8 @@ pub const METRICS_LISTENER: &str = "metrics";
 pub enum RunError {
     /// The catalogue cannot be opened.
     Catalogue(#[from] catalogue::Error),
+    /// The place of its snapshots cannot be used.
+    Snapshots(#[from] KeepError),
     /// A socket cannot be had.
     Listen(#[from] ListenError),
     /// The internal certificate cannot be used.
@@ -59,7 +62,14 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
         tokio::spawn(telemetry::serve(metrics, recorder, health(&catalogue), shutdown.clone()));
     }
     tracing::info!(address = %listener.local_addr()?, "the directory is ready");
-    let serving = serve(catalogue, listener, tls.server, shutdown.token());
+    let keeper = Arc::new(Keeper::open(Arc::clone(&catalogue), config.backup.catalogue_minutes).await?);
+    let (stop, tls) = (shutdown.token(), tls.server);
+    tokio::spawn(Arc::clone(&keeper).keep(stop.clone()));
+    let snapshots = backup::Service::new(keeper, stop.clone());
+    let serving = async move {
+        let routes = wire::grpc::with_backup(routes(catalogue, &stop), snapshots);
+        wire::grpc::serve(listener, tls, routes, stop.cancelled_owned()).await
+    };
     shutdown.drain(config.limits.drain(), serving).await??;
     Ok(())
 }
@@ -73,7 +83,7 @@ fn health(catalogue: &Arc<Catalogue>) -> Health {
     })
 }
 
-/// Serves the catalogue until `stop` is cancelled, then lets calls under way end.
+/// Serves the catalogue, without its snapshots, until `stop` is cancelled, then lets calls under way end.
 ///
 /// # Errors
 /// The transport failed.
@@ -83,8 +93,11 @@ pub async fn serve(
     tls: Arc<ServerConfig>,
     stop: CancellationToken,
 ) -> Result<(), wire::grpc::ServeError> {
-    let service = Service { catalogue, stop: stop.clone() };
-    wire::grpc::serve(listener, tls, wire::grpc::directory_routes(service), stop.cancelled_owned()).await
+    wire::grpc::serve(listener, tls, routes(catalogue, &stop), stop.cancelled_owned()).await
+}
+
+fn routes(catalogue: Arc<Catalogue>, stop: &CancellationToken) -> wire::grpc::Routes {
+    wire::grpc::directory_routes(Service { catalogue, stop: stop.clone() })
 }
 
 /// What a start does for domains without keys.

@@ -1,9 +1,11 @@
 //! The service and the client over a real gRPC connection (without TLS, which `wire` tests), on a catalogue in a file.
 
+mod durability;
 mod erase;
 mod keeping;
 mod keys;
 mod mail;
+mod snapshot;
 mod storage;
 
 use crate::catalogue::{Catalogue, Error};
@@ -403,7 +405,7 @@ async fn one_process_at_a_time_and_no_newer_schema() {
         .await
         .unwrap();
     let newer = Catalogue::open(&file, &key_of(&file)).await.err().unwrap();
-    assert!(matches!(newer, Error::NewerSchema { found: 99, known: 4, .. }), "{newer}");
+    assert!(matches!(newer, Error::NewerSchema { found: 99, known: 5, .. }), "{newer}");
     let missing = Catalogue::open(&folder.path().join("no/catalogue.db"), &key_of(&file)).await.err().unwrap();
     assert!(matches!(missing, Error::Open { .. }), "{missing}");
 }

@@ -49,6 +49,8 @@ pub enum Verb {
     BackupState,
     /// Backup: a snapshot takes the place of a mailbox.
     RestoreMailbox,
+    /// Backup: a snapshot of the catalogue is taken.
+    TakeSnapshot,
     /// Directory: an address to its alias.
     Resolve,
     /// Directory: an alias with its wrapped keys.
@@ -135,7 +137,7 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 64] = [
         Self::Session,
         Self::Deliver,
         Self::DeliveryStatus,
@@ -158,6 +160,7 @@ impl Verb {
         Self::SnapshotFailed,
         Self::BackupState,
         Self::RestoreMailbox,
+        Self::TakeSnapshot,
         Self::Resolve,
         Self::Credentials,
         Self::Watch,
@@ -226,6 +229,7 @@ impl Verb {
             Self::SnapshotFailed => "/brevdue.backup.v1.Backup/Failed",
             Self::BackupState => "/brevdue.backup.v1.Backup/State",
             Self::RestoreMailbox => "/brevdue.backup.v1.Backup/Restore",
+            Self::TakeSnapshot => "/brevdue.backup.v1.Backup/Take",
             Self::Resolve => "/brevdue.directory.v1.Directory/Resolve",
             Self::Credentials => "/brevdue.directory.v1.Directory/Credentials",
             Self::Watch => "/brevdue.directory.v1.Directory/Watch",
@@ -296,6 +300,8 @@ impl Verb {
             }
             // A restore needs the mailbox's key besides, which only the owner's password opens.
             Self::BackupState | Self::RestoreMailbox => &[Role::Admin],
+            // What is taken goes to the worker, not to who asked.
+            Self::TakeSnapshot => &[Role::Admin],
             // What the worker is given to keep beside a backup is sealed: it cannot so much as try a password on it.
             Self::Keeping => &[Role::Backup],
             Self::OpenKept | Self::BackupStore => &[Role::Admin],
@@ -444,6 +450,7 @@ mod tests {
                 Verb::ChangeEntries,
                 Verb::BackupState,
                 Verb::RestoreMailbox,
+                Verb::TakeSnapshot,
                 Verb::Resolve,
                 Verb::Credentials,
                 Verb::Watch,

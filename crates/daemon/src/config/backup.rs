@@ -19,6 +19,8 @@ pub const PART_BYTES_MAX: u64 = 256 << 20;
 pub struct Backup {
     /// Hours between two snapshots of a mailbox that changes.
     pub interval_hours: u32,
+    /// Minutes between two snapshots of the catalogue when it changes.
+    pub catalogue_minutes: u32,
     /// Days of which a backup is kept.
     pub keep_daily: usize,
     /// Weeks of which a backup is kept.
@@ -73,6 +75,7 @@ impl Default for Backup {
     fn default() -> Self {
         Self {
             interval_hours: 24,
+            catalogue_minutes: 60,
             keep_daily: 7,
             keep_weekly: 4,
             uploads_max: 4,
@@ -102,6 +105,7 @@ impl Default for BackupStore {
 
 pub(super) fn check(backup: &Backup) -> Result<(), Wrong> {
     within("backup.interval_hours", backup.interval_hours, 1..=24 * 31)?;
+    within("backup.catalogue_minutes", backup.catalogue_minutes, 1..=24 * 60)?;
     within("backup.keep_daily", backup.keep_daily, 1..=3660)?;
     within("backup.keep_weekly", backup.keep_weekly, 0..=522)?;
     within("backup.uploads_max", backup.uploads_max, 1..=64)?;

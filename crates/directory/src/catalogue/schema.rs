@@ -1,6 +1,7 @@
 //! How the database is opened: pragmas, and migrations that go forward only.
 
 use super::Error;
+use super::disk::Place;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlSafeStr};
@@ -14,30 +15,40 @@ const BUSY_WAIT_MS: u64 = 5_000;
 const ENGINE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 
 /// Version, name and SQL of every migration, oldest first. Released ones never change.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "catalogue", include_str!("../../migrations/0001_catalogue.sql")),
     (2, "mail", include_str!("../../migrations/0002_mail.sql")),
     (3, "storage", include_str!("../../migrations/0003_storage.sql")),
     (4, "backup store", include_str!("../../migrations/0004_backup_store.sql")),
+    (5, "snapshot", include_str!("../../migrations/0005_snapshot.sql")),
 ];
 
 /// Options of the writing connection.
 ///
 /// `synchronous=FULL` puts the WAL on stable storage at every commit, so what was answered survives a power cut.
-pub(super) fn writer_options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
+pub(super) fn writer_options(place: &Place) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new()
+        .filename(&place.path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_millis(BUSY_WAIT_MS))
-        .disable_statement_logging()
+        .disable_statement_logging();
+    match place.disk.vfs() {
+        None => options,
+        Some(vfs) => options.vfs(vfs),
+    }
+}
+
+/// The newest schema that this program knows.
+pub(super) fn known() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
 }
 
 /// Options of a reading connection.
-pub(super) fn reader_options(path: &Path) -> SqliteConnectOptions {
-    writer_options(path).create_if_missing(false).pragma("query_only", "ON")
+pub(super) fn reader_options(place: &Place) -> SqliteConnectOptions {
+    writer_options(place).create_if_missing(false).pragma("query_only", "ON")
 }
 
 /// Brings the schema up to date, or says why it cannot be.
@@ -69,8 +80,8 @@ async fn check_engine(connection: &mut SqliteConnection) -> Result<(), Error> {
 /// A file as the first release left it, with a domain and a feed that has come to 41.
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
-pub(crate) async fn first_schema_for_tests(path: &Path) {
-    let mut connection = writer_options(path).connect().await.unwrap();
+pub(crate) async fn first_schema_for_tests(place: &Place) {
+    let mut connection = writer_options(place).connect().await.unwrap();
     let (version, name, sql) = MIGRATIONS[0];
     let first = Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false);
     Migrator::with_migrations(vec![first]).run(&mut connection).await.unwrap();

@@ -4,7 +4,7 @@
 use super::Error;
 use sqlx::sqlite::SqliteConnection;
 use std::path::Path;
-use vault::NodeKey;
+use vault::{FileKey, NodeKey, VaultError};
 use zeroize::Zeroizing;
 
 /// Seals and opens what stands in the catalogue.
@@ -29,6 +29,11 @@ impl Sealer {
         key.write_new(path).map_err(|error| failed(&error))?;
         tracing::info!("directory key made; keep a copy of {}", path.display());
         Ok(Self(key))
+    }
+
+    /// The key of snapshots.
+    pub(super) fn snapshot_key(&self) -> Result<FileKey, VaultError> {
+        self.0.catalogue_key()
     }
 
     /// Seals a secret; `what` and `whose` must be given again to open it.

@@ -1,6 +1,7 @@
 //! DKIM keys, SRS secrets and webhooks: how they come and go, and that they stand in the catalogue sealed.
 
 use super::*;
+use crate::catalogue::{Place, SystemDisk};
 use proto::{DkimState, KeyAlgorithm};
 use std::fs;
 use vault::signing::Algorithm;
@@ -158,7 +159,7 @@ async fn secrets_stand_sealed_under_a_key_that_must_be_the_right_one() {
 async fn a_catalogue_of_the_first_schema_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("catalogue.db");
-    crate::catalogue::first_schema_for_tests(&file).await;
+    crate::catalogue::first_schema_for_tests(&Place { disk: &SystemDisk, path: file.clone() }).await;
     let catalogue = Arc::new(Catalogue::open(&file, &key_of(&file)).await.unwrap());
     assert_eq!(catalogue.feed().latest(), 41);
     crate::server::complete_for_tests(&catalogue).await.unwrap();

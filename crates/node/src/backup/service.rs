@@ -144,6 +144,12 @@ impl Backup for Service {
         Ok(Response::new(state.await?))
     }
 
+    async fn take(&self, _: Request<proto::TakeRequest>) -> Result<Response<proto::TakeReply>, Status> {
+        Err(Status::unimplemented(
+            "a node has no catalogue; snapshots of mailboxes are asked for in their owners' sessions",
+        ))
+    }
+
     async fn restore(
         &self,
         request: Request<Streaming<proto::RestoreRequest>>,
