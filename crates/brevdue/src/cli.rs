@@ -238,6 +238,28 @@ pub enum MailboxCommand {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+    /// Files that were damaged or replaced, and are kept: what of a damaged waiting-mail file was whole waits in a new one, and a
+    /// mailbox was brought back from a backup.
+    Aside {
+        /// What is wanted.
+        #[command(subcommand)]
+        command: AsideCommand,
+    },
+}
+
+/// `mailbox aside …`
+#[derive(Debug, Subcommand)]
+pub enum AsideCommand {
+    /// List them: which mailbox's, when and why they were moved aside, and how large they are.
+    List,
+    /// Remove one for good.
+    Discard {
+        /// Its name, as listed.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// `domain …`

@@ -4,17 +4,18 @@
 //! Invariant: a step runs only while its frame may be sent, and a check that is given up ends with the step that is under way,
 //! which is interrupted.
 
+use crate::aside;
 use crate::fault::{Fault, limit};
 use crate::limits::{CHECK_PROGRESS_MS, FIRST_FINDING_STEPS_MAX};
 use crate::primary::Primary;
 use crate::session::Call;
 use crate::volume::Kind;
-use mailbox::{CheckDepth, CheckStep, Checker, Error, Finding, Interrupter, Options};
+use mailbox::{CheckDepth, CheckStep, Checker, Disk, Error, Finding, Interrupter, Options};
 use model::MailboxId;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use vault::MailboxKey;
+use vault::{FileKey, MailboxKey};
 use wire::session::server_frame::Body;
 use wire::session::{Check, CheckFile, CheckFinding, Checked, Done};
 
@@ -38,9 +39,20 @@ pub async fn check(call: &Call, check: Check) -> Result<(), Fault> {
     }
     let on = primary.clone();
     let waiting = primary.readers.run(move || open_waiting(&on, &id, depth)).await??;
-    if let Some(checker) = waiting {
-        run(call, &primary, CheckFile::Waiting, checker).await?;
+    let wrong = match waiting {
+        Some(Ok(checker)) => run(call, &primary, CheckFile::Waiting, checker).await?,
+        Some(Err(what)) => {
+            let findings = vec![CheckFinding { page: Some(1), what: what.clone(), ..CheckFinding::default() }];
+            let checked = Checked { file: CheckFile::Waiting.into(), findings, at: 1, of: 1, ..Checked::default() };
+            call.send(Body::Checked(checked), false);
+            Some(what)
+        }
+        None => None,
+    };
+    if let Some(what) = wrong {
+        resident.found_waiting_damage(what).await;
     }
+    tell_kept(call, &primary, id).await?;
     if first.is_none() && check.deep {
         resident.recover(path).await?;
     }
@@ -50,7 +62,15 @@ pub async fn check(call: &Call, check: Check) -> Result<(), Fault> {
 
 /// The first thing that is wrong with a file that does not open for writing, as far as that shows soon.
 pub fn first_finding(path: &Path, key: &MailboxKey, id: &MailboxId, options: &Options) -> Option<String> {
-    let mut checker = Checker::open(path, key, id, options, CheckDepth::Pages).ok()?.alone().ok()?;
+    first_of(Checker::open(path, key, id, options, CheckDepth::Pages).ok()?.alone().ok()?)
+}
+
+/// The same for a waiting-mail file.
+pub fn first_finding_of_waiting(path: &Path, key: &FileKey, id: &MailboxId, disk: &'static dyn Disk) -> Option<String> {
+    first_of(Checker::waiting(path, key, id, disk, CheckDepth::Pages).ok()?)
+}
+
+fn first_of(mut checker: Checker) -> Option<String> {
     for _ in 0..FIRST_FINDING_STEPS_MAX {
         let step = checker.step().ok()?;
         let named = step.findings.iter().find(|finding| finding.page.is_some());
@@ -64,14 +84,33 @@ pub fn first_finding(path: &Path, key: &MailboxKey, id: &MailboxId, options: &Op
     None
 }
 
-fn open_waiting(primary: &Primary, id: &MailboxId, depth: CheckDepth) -> Result<Option<Checker>, Fault> {
+/// The waiting-mail file's check, or why its first page says nothing.
+fn open_waiting(
+    primary: &Primary,
+    id: &MailboxId,
+    depth: CheckDepth,
+) -> Result<Option<Result<Checker, String>>, Fault> {
     let Some(path) = primary.volumes.find(Kind::Waiting, id)? else { return Ok(None) };
     let key = primary.node_key.file_key(id)?;
     match Checker::waiting(&path, &key, id, primary.settings.options.disk, depth) {
         // Drained and deleted since.
         Err(Error::Missing) => Ok(None),
-        opened => Ok(Some(opened?)),
+        Err(Error::WrongKey) => Ok(Some(Err("the first page of the waiting-mail file does not open".to_owned()))),
+        opened => Ok(Some(Ok(opened?))),
     }
+}
+
+/// Names what could not be saved of waiting mail that was damaged before, as long as the file is kept.
+async fn tell_kept(call: &Call, primary: &Arc<Primary>, id: MailboxId) -> Result<(), Fault> {
+    let on = primary.clone();
+    let kept = primary.readers.run(move || aside::of(&on, &id)).await??;
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let findings = kept.into_iter().map(|what| CheckFinding { what, ..CheckFinding::default() }).collect();
+    let part = "set aside".to_owned();
+    call.send(Body::Checked(Checked { file: CheckFile::Waiting.into(), part, at: 1, of: 1, findings }), false);
+    Ok(())
 }
 
 /// Interrupts the step that is under way when the check is given up.

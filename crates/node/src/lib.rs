@@ -5,6 +5,7 @@
 //! `deliver` → `leg` → `upload::Staging` or `waiting`. What waits is moved by `drain`.
 
 mod answer;
+mod aside;
 mod backup;
 mod beside;
 mod change;
@@ -16,6 +17,7 @@ mod deliver;
 mod deliveries;
 mod drain;
 mod erase;
+mod exchange;
 mod fault;
 mod fetch;
 mod folder;

@@ -171,5 +171,7 @@ pub const SCRUBS_REMEMBERED_MAX: usize = 50_000;
 pub const CHECK_PROGRESS_MS: u64 = 200;
 /// Steps of a file that does not open after which the search for the reason is given up: its tables are at its front.
 pub const FIRST_FINDING_STEPS_MAX: usize = 64;
+/// Files that were moved aside and are listed in one answer: an operator who has more looks into the folder.
+pub const ASIDE_LISTED_MAX: usize = 1_000;
 /// Checks of a node that run at once: each reads and decodes a whole mailbox.
 pub const CHECKS_AT_ONCE: usize = 4;

@@ -2,6 +2,7 @@
 
 use crate::backup::limits::INTERVAL_HOURS;
 use crate::backup::{Staging, restore};
+use crate::exchange::Exchanges;
 use crate::fault::Fault;
 use crate::limits::{
     CACHE_KIB, CHECKS_AT_ONCE, INDEXING_AT_ONCE, KEY_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, QUOTA_QUIET_MS,
@@ -139,6 +140,8 @@ pub struct Primary {
     pub shards: usize,
     /// What the operator decided.
     pub settings: Settings,
+    /// Files that change places.
+    pub exchanges: Exchanges,
     /// Snapshots that wait to be carried away.
     pub staging: Staging,
     /// Mailboxes that were erased before this process began.
@@ -161,10 +164,10 @@ impl Primary {
     /// # Errors
     /// [`StartError`], whose text says what to do.
     pub fn start(settings: Settings, shards: usize, report_birth: ReportBirth) -> Result<Arc<Self>, StartError> {
-        let volumes = Volumes::open(&settings.volumes, settings.free_bytes_min)?;
+        let volumes = Volumes::open(&settings.volumes, settings.free_bytes_min, settings.options.disk)?;
         let node_key = node_key(&settings.node_key, &volumes)?;
         // Before anything is opened.
-        restore::recover(&volumes)?;
+        restore::recover(&volumes, settings.options.disk)?;
         let interval = i64::try_from(settings.snapshot_interval.as_millis()).unwrap_or(i64::MAX);
         let staging = Staging::open(&volumes, &node_key, interval)?;
         let erased = staging.erased();
@@ -175,6 +178,7 @@ impl Primary {
             boot: BootKey::generate().map_err(StartError::BootKey)?,
             node_key,
             volumes,
+            exchanges: Exchanges::new(settings.options.disk),
             staging,
             writers: Pool::new("writer", settings.writer_threads)?,
             readers: Pool::new("reader", settings.reader_threads)?,

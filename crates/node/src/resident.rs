@@ -488,6 +488,8 @@ fn open_on_disk(
     id: &MailboxId,
     birth: bool,
 ) -> Result<(Files, Option<Amount>), Fault> {
+    let settled = primary.exchanges.settle(id);
+    settled.map_err(|error| unavailable(format!("the mailbox's files are changing places: {error}")))?;
     let path = match primary.volumes.find(Kind::Mailbox, id)? {
         Some(path) => path,
         None if birth => {

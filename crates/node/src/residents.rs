@@ -7,7 +7,7 @@ use crate::fault::{Fault, limit, unavailable};
 use crate::limits::{OPEN_ROOM_POLL_MS, OPEN_ROOM_WAIT_MS_MAX, SCRUBS_REMEMBERED_MAX};
 use crate::primary::Primary;
 use crate::resident::{Hold, Opening, Resident};
-use crate::waiting::Boxes;
+use crate::waiting::{Boxes, WaitingBox};
 use model::MailboxId;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -76,6 +76,11 @@ impl Residents {
         {
             scrubbed.remove(&oldest);
         }
+    }
+
+    /// The mailbox's waiting file; `rest` is due when it is no more used.
+    pub fn waiting(&self, id: &MailboxId) -> Rc<WaitingBox> {
+        self.boxes.get(id)
     }
 
     /// Mail came to the waiting file: the owner may have come in the meantime, and then it goes on into the mailbox at once.

@@ -1,9 +1,11 @@
 //! The node's gRPC service: each call to the module that answers it.
 
+use crate::aside::{self, AsideFile, Kept};
 use crate::check;
 use crate::deliver;
 use crate::erase::Removed;
-use crate::limits::DELIVERIES_MAX;
+use crate::fault::Fault;
+use crate::limits::{ASIDE_LISTED_MAX, DELIVERIES_MAX};
 use crate::primary::Primary;
 use crate::shard::{Census, Request as ShardRequest};
 use model::limits::RECIPIENTS_MAX;
@@ -16,9 +18,11 @@ use tonic::{Request, Response, Status, Streaming};
 use wire::convert;
 use wire::node::node_server::Node;
 use wire::node::{
-    CheckReply, CheckRequest, Committed, DeliverReply, DeliverRequest, DeliveryStatusReply, DeliveryStatusRequest,
-    EraseReply, EraseRequest, ErasedFile, Outcome,
+    AsideKind, CheckReply, CheckRequest, Committed, DeliverReply, DeliverRequest, DeliveryStatusReply,
+    DeliveryStatusRequest, DiscardAsideReply, DiscardAsideRequest, EraseReply, EraseRequest, ErasedFile,
+    ListAsideReply, ListAsideRequest, Outcome,
 };
+use wire::session::FailureCode;
 
 /// Replies of one delivery that wait for the MX: one for each recipient, and credit.
 const REPLIES_MAX: usize = 8;
@@ -145,9 +149,47 @@ impl Node for Service {
         let files = removed.into_iter().map(file).collect();
         Ok(Response::new(EraseReply { files }))
     }
+
+    async fn list_aside(&self, _: Request<ListAsideRequest>) -> Result<Response<ListAsideReply>, Status> {
+        let files = self.on_disk(aside::list).await?;
+        let total = files.len() as u64;
+        let files = files.into_iter().take(ASIDE_LISTED_MAX).map(aside_file).collect();
+        Ok(Response::new(ListAsideReply { files, total }))
+    }
+
+    async fn discard_aside(
+        &self,
+        request: Request<DiscardAsideRequest>,
+    ) -> Result<Response<DiscardAsideReply>, Status> {
+        let name = request.into_inner().name;
+        let bytes = self.on_disk(move |primary| aside::discard(primary, &name)).await?;
+        Ok(Response::new(DiscardAsideReply { bytes }))
+    }
+}
+
+fn aside_file(file: AsideFile) -> wire::node::AsideFile {
+    let AsideFile { name, kind, mailbox, at, bytes, why } = file;
+    let kind = match kind {
+        Kept::Mailbox => AsideKind::Mailbox,
+        Kept::Waiting => AsideKind::Waiting,
+    };
+    wire::node::AsideFile { name, kind: kind.into(), mailbox_id: mailbox, at_ms: at.as_millisecond(), bytes, why }
 }
 
 impl Service {
+    /// Does what waits for the disk, on the pool for it.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Primary) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Status> {
+        let primary = self.primary.clone();
+        let done = self.primary.readers.run(move || run(&primary)).await;
+        done.map_err(Fault::from).and_then(|done| done).map_err(|fault| match fault.code {
+            FailureCode::NoSuchMessage => Status::not_found(fault.text),
+            _ => Status::unavailable(fault.text),
+        })
+    }
+
     async fn status(&self, delivery: DeliveryId, mailbox: MailboxId) -> Result<Outcome, Status> {
         let asked = self.shards.ask(&mailbox, |answer| ShardRequest::Status(delivery, mailbox, answer)).await;
         asked.ok_or_else(|| Status::unavailable("the node is closing"))

@@ -4,6 +4,7 @@
 //! Invariants: a volume's lock is held as long as its `Volumes` lives, so no other process opens a file in it (P4). A
 //! mailbox has at most one file of each kind over all volumes; where it is is found by looking, never remembered.
 
+use mailbox::Disk;
 use model::MailboxId;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -127,6 +128,8 @@ fn sync_folders(from: &Path, up_to: &Path) -> Result<(), VolumeError> {
 pub struct Volumes {
     volumes: Vec<Volume>,
     free_bytes_min: u64,
+    /// What the files are on; folders and locks are the system's own.
+    disk: &'static dyn Disk,
 }
 
 impl Volumes {
@@ -135,7 +138,7 @@ impl Volumes {
     ///
     /// # Errors
     /// [`VolumeError::InUse`] when another process owns one of them.
-    pub fn open(roots: &[PathBuf], free_bytes_min: u64) -> Result<Self, VolumeError> {
+    pub fn open(roots: &[PathBuf], free_bytes_min: u64, disk: &'static dyn Disk) -> Result<Self, VolumeError> {
         let mut volumes: Vec<Volume> = Vec::with_capacity(roots.len());
         for root in roots {
             let canonical = fs::canonicalize(root).ok();
@@ -144,7 +147,7 @@ impl Volumes {
             }
             volumes.push(Volume::open(root)?);
         }
-        if volumes.is_empty() { Err(VolumeError::None) } else { Ok(Self { volumes, free_bytes_min }) }
+        if volumes.is_empty() { Err(VolumeError::None) } else { Ok(Self { volumes, free_bytes_min, disk }) }
     }
 
     /// Where the mailbox's file is, `None` when there is none.
@@ -155,7 +158,7 @@ impl Volumes {
         let mut found = None;
         for volume in &self.volumes {
             let path = volume.path(kind, id);
-            if path.try_exists().map_err(io_error(&path))? && found.replace(path).is_some() {
+            if self.disk.length(&path).map_err(io_error(&path))?.is_some() && found.replace(path).is_some() {
                 return Err(VolumeError::Ambiguous(*id));
             }
         }
@@ -279,6 +282,7 @@ impl Volumes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mailbox::SYSTEM_DISK;
 
     const ID: MailboxId = MailboxId::from_bytes([0xab, 0xcd, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 
@@ -286,27 +290,27 @@ mod tests {
     fn a_second_owner_is_refused_and_told_why() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("v");
-        let first = Volumes::open(std::slice::from_ref(&root), 0).unwrap();
-        let refused = Volumes::open(std::slice::from_ref(&root), 0).err().unwrap();
+        let first = Volumes::open(std::slice::from_ref(&root), 0, &SYSTEM_DISK).unwrap();
+        let refused = Volumes::open(std::slice::from_ref(&root), 0, &SYSTEM_DISK).err().unwrap();
         assert!(matches!(refused, VolumeError::InUse(_)), "{refused}");
         drop(first);
-        Volumes::open(&[root], 0).unwrap();
+        Volumes::open(&[root], 0, &SYSTEM_DISK).unwrap();
     }
 
     #[test]
     fn a_folder_given_twice_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().to_owned();
-        let refused = Volumes::open(&[root.clone(), root.join(".")], 0).err().unwrap();
+        let refused = Volumes::open(&[root.clone(), root.join(".")], 0, &SYSTEM_DISK).err().unwrap();
         assert!(matches!(refused, VolumeError::Twice(_)), "{refused}");
-        assert!(matches!(Volumes::open(&[], 0), Err(VolumeError::None)));
+        assert!(matches!(Volumes::open(&[], 0, &SYSTEM_DISK), Err(VolumeError::None)));
     }
 
     #[test]
     fn files_are_fanned_out_and_found_by_looking() {
         let dir = tempfile::tempdir().unwrap();
         let roots = [dir.path().join("a"), dir.path().join("b")];
-        let volumes = Volumes::open(&roots, 0).unwrap();
+        let volumes = Volumes::open(&roots, 0, &SYSTEM_DISK).unwrap();
         assert_eq!(volumes.find(Kind::Mailbox, &ID).unwrap(), None);
         let placed = volumes.place(Kind::Waiting, &ID).unwrap();
         assert!(placed.ends_with("waiting/ab/cd/abcd0102030405060708090a.db"), "{placed:?}");
@@ -325,7 +329,7 @@ mod tests {
     #[test]
     fn room_is_asked_of_the_disk() {
         let dir = tempfile::tempdir().unwrap();
-        let volumes = Volumes::open(&[dir.path().to_owned()], 0).unwrap();
+        let volumes = Volumes::open(&[dir.path().to_owned()], 0, &SYSTEM_DISK).unwrap();
         assert!(volumes.has_room(Kind::Mailbox, &ID, 1).unwrap());
         assert!(!volumes.has_room(Kind::Mailbox, &ID, u64::MAX).unwrap());
     }

@@ -4,9 +4,11 @@
 //! Invariants: a mailbox's waiting file has one connection, used by one operation at a time, on the writer pool. Operations
 //! run in tasks that nobody cancels. A file that holds nothing is deleted by whoever used it last; one that holds something
 //! stays open a little longer, because mail comes in bursts and opening costs more than a message. Its key is the node's own:
-//! nothing of the owner's is in memory for that.
+//! nothing of the owner's is in memory for that. A damaged file is set aside as soon as that is noticed (`aside`), by whoever has it
+//! under the lock: what is whole of it waits in the new file, and new mail comes to that one.
 
-use crate::fault::{Fault, erased};
+use crate::aside::{self, set_waiting_aside};
+use crate::fault::{Fault, erased, unavailable};
 use crate::limits::{WAITING_LINGER_FILES_MAX, WAITING_LINGER_MS, WAITING_MESSAGES_MAX};
 use crate::primary::Primary;
 use crate::quota::{Promise, Room, Rooms};
@@ -16,6 +18,7 @@ use mailbox::waiting::{Closing, WaitingFile};
 use model::{DeliveryId, MailboxId};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::Path;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,25 +204,45 @@ impl WaitingBox {
         }
         let (open, primary, id) = (place.take(), self.boxes.primary.clone(), self.id);
         let done = self.boxes.primary.writers.run(move || {
-            let Some(mut file) = open.map_or_else(|| open_on_disk(&primary, &id, absent), |file| Ok(Some(file)))?
-            else {
-                return Ok((None, None));
+            let opened = match open {
+                Some(file) => Some(Opened { file, anew: false }),
+                None => open_on_disk(&primary, &id, absent)?,
             };
-            let result = run(&mut file);
-            // After an error of the disk or the engine the file is opened anew: what it holds is not known otherwise.
-            let mut keep = result.as_ref().err().is_none_or(mailbox::Error::is_harmless);
-            if result.is_ok()
-                && let Err(error) = file.upkeep()
-            {
-                // What was done stands, with its log.
-                tracing::error!(mailbox = %id, "a waiting-mail file's log could not be moved into it: {error}");
-                keep = error.is_harmless();
-            }
-            Ok::<_, Fault>((keep.then_some(file), Some(result)))
+            let Some(opened) = opened else { return Ok((None, None)) };
+            let (opened, result) = opened.operate(&primary, &id, run);
+            Ok::<_, Fault>((opened, Some(result)))
         });
-        let (file, result) = done.await??;
-        *place = file;
+        let (opened, result) = done.await??;
+        *place = opened.map(|opened| self.counted_anew(opened));
         Ok(result.transpose()?)
+    }
+
+    /// What waits is what is in the file that took the place of a damaged one.
+    fn counted_anew(&self, opened: Opened) -> WaitingFile {
+        let Opened { file, anew } = opened;
+        if anew {
+            self.room.recounted(file.usage().into());
+        }
+        file
+    }
+
+    /// Damage was found beside the operations: the file is set aside, and what is whole of it waits in a new one.
+    pub async fn found_damage(&self, what: String) {
+        let mut place = self.file.lock().await;
+        let (open, primary, id) = (place.take(), self.boxes.primary.clone(), self.id);
+        let moved = self.boxes.primary.writers.run(move || {
+            drop(open);
+            let Some(path) = primary.volumes.find(Kind::Waiting, &id)? else { return Ok(None) };
+            set_waiting_aside(&primary, &id, &path, &what)?;
+            let file = open_file(&primary, &id, &path)?;
+            Ok::<_, Fault>(Some(Opened { file, anew: true }))
+        });
+        match moved.await.map_err(Fault::from).and_then(|moved| moved) {
+            Ok(opened) => *place = opened.map(|opened| self.counted_anew(opened)),
+            Err(fault) => {
+                tracing::error!(mailbox = %self.id, "a damaged waiting-mail file cannot be set aside: {fault}")
+            }
+        }
     }
 
     /// Whether a message may still come; `true` when this delivery has come already.
@@ -349,12 +372,75 @@ impl WaitingBox {
     }
 }
 
-fn open_on_disk(primary: &Primary, id: &MailboxId, absent: Absent) -> Result<Option<WaitingFile>, Fault> {
+/// An open file.
+struct Opened {
+    file: WaitingFile,
+    /// It took the place of a damaged one.
+    anew: bool,
+}
+
+impl Opened {
+    /// Runs an operation, and what is due after it. A file that turns out to be damaged is set aside, and the operation fails: what
+    /// it was about may be in the new file or not.
+    fn operate<T>(
+        self,
+        primary: &Primary,
+        id: &MailboxId,
+        run: impl FnOnce(&mut WaitingFile) -> Result<T, mailbox::Error>,
+    ) -> (Option<Self>, Result<T, mailbox::Error>) {
+        let Self { mut file, anew } = self;
+        let result = run(&mut file);
+        // After an error of the disk or the engine the file is opened anew: what it holds is not known otherwise.
+        let mut keep = result.as_ref().err().is_none_or(mailbox::Error::is_harmless);
+        let mut damage = result.as_ref().err().filter(|error| error.is_damage()).map(ToString::to_string);
+        if result.is_ok()
+            && let Err(error) = file.upkeep()
+        {
+            // What was done stands, with its log.
+            tracing::error!(mailbox = %id, "a waiting-mail file's log could not be moved into it: {error}");
+            keep = error.is_harmless();
+            damage = Some(error).filter(mailbox::Error::is_damage).map(|error| error.to_string());
+        }
+        if let Some(what) = damage {
+            drop(file);
+            return (replace_damaged(primary, id, &what), result);
+        }
+        (keep.then_some(Self { file, anew }), result)
+    }
+}
+
+/// The new file, if the damaged one could be set aside; if not, the next open tries again.
+fn replace_damaged(primary: &Primary, id: &MailboxId, what: &str) -> Option<Opened> {
+    let replaced = primary.volumes.find(Kind::Waiting, id).map_err(Fault::from).and_then(|path| {
+        let Some(path) = path else { return Ok(None) };
+        set_waiting_aside(primary, id, &path, what)?;
+        Ok(Some(Opened { file: open_file(primary, id, &path)?, anew: true }))
+    });
+    replaced.unwrap_or_else(|fault| {
+        tracing::error!(mailbox = %id, "a damaged waiting-mail file cannot be set aside: {fault}");
+        None
+    })
+}
+
+fn open_on_disk(primary: &Primary, id: &MailboxId, absent: Absent) -> Result<Option<Opened>, Fault> {
+    let settled = primary.exchanges.settle(id);
+    settled.map_err(|error| unavailable(format!("the waiting-mail file is changing its place: {error}")))?;
     let path = match (primary.volumes.find(Kind::Waiting, id)?, absent) {
         (Some(path), _) => path,
         (None, Absent::Make) => primary.volumes.place(Kind::Waiting, id)?,
         (None, Absent::LetBe) => return Ok(None),
     };
-    let key = primary.node_key.file_key(id)?;
-    Ok(Some(WaitingFile::open_or_create(&path, &key, id, primary.settings.options.disk)?))
+    match open_file(primary, id, &path) {
+        Ok(file) => Ok(Some(Opened { file, anew: false })),
+        Err(error) if aside::is_damage(&error) => {
+            set_waiting_aside(primary, id, &path, &error.to_string())?;
+            Ok(Some(Opened { file: open_file(primary, id, &path)?, anew: true }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open_file(primary: &Primary, id: &MailboxId, path: &Path) -> Result<WaitingFile, mailbox::Error> {
+    let key = primary.node_key.file_key(id).map_err(|error| mailbox::Error::Vault(error.to_string()))?;
+    WaitingFile::open_or_create(path, &key, id, primary.settings.options.disk)
 }

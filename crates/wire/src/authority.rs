@@ -15,6 +15,10 @@ pub enum Verb {
     Check,
     /// Node: closes a mailbox for good and removes its files.
     Erase,
+    /// Node: lists files that were moved aside.
+    ListAside,
+    /// Node: removes a file that was moved aside.
+    DiscardAside,
     /// Queue: one message for other hosts.
     Enqueue,
     /// Queue: whether a message was taken.
@@ -137,12 +141,14 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 64] = [
+    pub const ALL: [Self; 66] = [
         Self::Session,
         Self::Deliver,
         Self::DeliveryStatus,
         Self::Check,
         Self::Erase,
+        Self::ListAside,
+        Self::DiscardAside,
         Self::Enqueue,
         Self::EnqueueStatus,
         Self::Lease,
@@ -212,6 +218,8 @@ impl Verb {
             Self::DeliveryStatus => "/brevdue.node.v1.Node/DeliveryStatus",
             Self::Check => "/brevdue.node.v1.Node/Check",
             Self::Erase => "/brevdue.node.v1.Node/Erase",
+            Self::ListAside => "/brevdue.node.v1.Node/ListAside",
+            Self::DiscardAside => "/brevdue.node.v1.Node/DiscardAside",
             Self::Enqueue => "/brevdue.queue.v1.Queue/Enqueue",
             Self::EnqueueStatus => "/brevdue.queue.v1.Queue/EnqueueStatus",
             Self::Lease => "/brevdue.queue.v1.Queue/Lease",
@@ -287,7 +295,7 @@ impl Verb {
             Self::Session => &[Role::Imap, Role::Pop3, Role::Submission, Role::Admin],
             // The way in from the internet delivers, and can do nothing else to a mailbox.
             Self::Deliver | Self::DeliveryStatus => &[Role::Mx],
-            Self::Check | Self::Erase => &[Role::Admin],
+            Self::Check | Self::Erase | Self::ListAside | Self::DiscardAside => &[Role::Admin],
             // Who accepts mail puts in what goes on elsewhere; outbound adds its own reports.
             Self::Enqueue | Self::EnqueueStatus => &[Role::Mx, Role::Submission, Role::Outbound],
             // Queued mail is readable to whoever delivers it, and to nobody else.
@@ -444,6 +452,8 @@ mod tests {
                 Verb::Session,
                 Verb::Check,
                 Verb::Erase,
+                Verb::ListAside,
+                Verb::DiscardAside,
                 Verb::ListDestinations,
                 Verb::ListEntries,
                 Verb::ShowEntry,

@@ -1,4 +1,6 @@
-//! `brevdue mailbox …`: what an owner has done with the mailbox as a whole, with their password.
+//! `brevdue mailbox …`: what an owner has done with the mailbox as a whole, with their password; and what was moved aside.
+
+mod aside;
 
 use super::Admin;
 use crate::cli::MailboxCommand;
@@ -17,6 +19,7 @@ pub async fn run(admin: &Admin, command: &MailboxCommand, output: Output) -> Res
         MailboxCommand::Check { address, quick, password_file } => {
             check(admin, address, !quick, password_file.as_deref(), output).await
         }
+        MailboxCommand::Aside { command } => aside::run(admin, command, output).await,
     }
 }
 

@@ -5,5 +5,6 @@
 mod common;
 mod log;
 mod pages;
+mod salvage;
 mod sealed;
 mod state;

@@ -5,28 +5,26 @@
 //! is as it was. The file that was the mailbox is moved aside and kept, whatever state it is in. Nothing ever lies open under a
 //! name that changes.
 
-use crate::beside::{BESIDE, DAMAGED, beside, sync_folder_of};
+use crate::aside::{self, Kept};
+use crate::beside::{DAMAGED, beside};
+use crate::exchange::{self, Exchange};
 use crate::fault::{Fault, internal, malformed};
 use crate::primary::Primary;
-use crate::volume::{Kind, VolumeError, Volumes};
+use crate::volume::{Kind, Volumes};
 use bytes::Bytes;
 use mailbox::restore::{Floor, adopt};
 use mailbox::snapshot::{Subject, inspect};
+use mailbox::{Disk, SYSTEM_DISK};
 use model::MailboxId;
-use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use vault::Digest;
 use wire::session::FailureCode;
 
-/// Folder of what comes in, and of journals.
-const RESTORING_FOLDER: &str = "restoring";
-/// Folder of files that were mailboxes.
-const ASIDE_FOLDER: &str = "aside";
-/// What ends the name of a journal.
-const JOURNAL_SUFFIX: &str = ".journal";
+/// Folder of what comes in or is made, and of journals.
+pub const RESTORING_FOLDER: &str = "restoring";
 
 /// What is to be restored.
 pub struct Wanted {
@@ -57,7 +55,8 @@ struct Part(Option<PathBuf>);
 impl Drop for Part {
     fn drop(&mut self) {
         if let Some(path) = self.0.take() {
-            remove_with_beside(&path);
+            // What stays is removed by the next start.
+            let _ = exchange::remove_with_beside(&SYSTEM_DISK, &path);
         }
     }
 }
@@ -70,14 +69,6 @@ pub struct Ready {
     pub messages: u64,
     part: Part,
     target: PathBuf,
-}
-
-/// What a journal says: these files change places. Paths are of one volume.
-#[derive(Debug, Serialize, Deserialize)]
-struct Journal {
-    restored: PathBuf,
-    target: PathBuf,
-    aside: Option<PathBuf>,
 }
 
 impl Incoming {
@@ -94,8 +85,7 @@ impl Incoming {
         if !volumes.has_room_at(&target, wanted.bytes)? {
             return Err(Fault::from(mailbox::Error::DiskFull));
         }
-        let folder = folder_beside(volumes, &target, RESTORING_FOLDER)?;
-        let path = folder.join(format!("{}-{}.db", wanted.id, unique()?));
+        let path = aside::preparing(volumes, &target, &wanted.id)?;
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let file = opened.map_err(|error| failed("making the restored file", error))?;
         Ok(Self { wanted, file, part: Part(Some(path)), target, digest: Digest::new(), bytes: 0 })
@@ -156,23 +146,18 @@ impl Ready {
     /// # Errors
     /// Of the disk; the next start ends what was begun.
     pub fn replace(mut self, primary: &Primary) -> Result<String, Fault> {
-        let restored = self.part.0.take().ok_or_else(|| internal("a restored file without a name"))?;
+        let prepared = self.part.0.take().ok_or_else(|| internal("a restored file without a name"))?;
+        let settled = primary.exchanges.settle(&self.id);
+        settled.map_err(|error| failed("ending an earlier change of files", error))?;
         let aside = match self.target.exists() {
-            true => Some(aside_name(primary, &self.target, &self.id)?),
+            true => Some(aside::name(primary, &self.target, &self.id, Kept::Mailbox)?),
             false => None,
         };
-        let journal = Journal { restored: restored.clone(), target: self.target.clone(), aside: aside.clone() };
-        let path = beside(&restored, JOURNAL_SUFFIX);
-        let written = write_journal(&path, &journal);
-        if let Err(error) = written {
-            remove_with_beside(&restored);
-            return Err(failed("writing the journal of a restore", error));
-        }
-        finish(&path, &journal).map_err(|error| failed("changing the places of files", error))?;
+        let name = aside.as_deref().map(aside::shown).unwrap_or_default();
+        let changed = primary.exchanges.run(Exchange { prepared, target: self.target, aside, why: None });
+        changed.map_err(|error| failed("changing the places of files", error))?;
         tracing::info!(mailbox = %self.id, messages = self.messages, "restored from a snapshot");
-        let name =
-            aside.as_deref().and_then(Path::file_name).map(|name| format!("{ASIDE_FOLDER}/{}", name.to_string_lossy()));
-        Ok(name.unwrap_or_default())
+        Ok(name)
     }
 }
 
@@ -180,139 +165,15 @@ impl Ready {
 ///
 /// # Errors
 /// Of the disk.
-pub fn recover(volumes: &Volumes) -> Result<(), std::io::Error> {
+pub fn recover(volumes: &Volumes, disk: &dyn Disk) -> Result<(), std::io::Error> {
     let folders = volumes.folders(RESTORING_FOLDER).map_err(|error| std::io::Error::other(error.to_string()))?;
-    for folder in folders {
-        let names =
-            || fs::read_dir(&folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
-        for path in names()?.into_iter().filter(|path| path.to_string_lossy().ends_with(JOURNAL_SUFFIX)) {
-            // One that is cut short was never acted upon.
-            if let Ok(journal) = serde_json::from_slice::<Journal>(&fs::read(&path)?) {
-                finish(&path, &journal)?;
-                tracing::info!("a restore that was cut off was ended");
-            } else {
-                fs::remove_file(&path)?;
-            }
-        }
-        for path in names()? {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
+    folders.iter().try_for_each(|folder| exchange::recover(disk, folder))
 }
 
-/// Every step may have been done before: done again, it changes nothing.
-fn finish(path: &Path, journal: &Journal) -> std::io::Result<()> {
-    if journal.restored.exists() {
-        if let Some(aside) = &journal.aside {
-            for suffix in BESIDE.into_iter().chain([""]) {
-                rename_if_there(&beside(&journal.target, suffix), &beside(aside, suffix))?;
-            }
-            sync_folder_of(aside)?;
-        }
-        // What is left of it must not be taken for the restored file's.
-        for suffix in BESIDE {
-            remove_if_there(&beside(&journal.target, suffix))?;
-        }
-        sync_folder_of(&journal.target)?;
-        fs::rename(&journal.restored, &journal.target)?;
-        sync_folder_of(&journal.target)?;
-        sync_folder_of(&journal.restored)?;
-    }
-    remove_if_there(path)?;
-    sync_folder_of(path)
-}
-
-fn write_journal(path: &Path, journal: &Journal) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(&serde_json::to_vec(journal)?)?;
-    file.sync_all()?;
-    sync_folder_of(path)
-}
-
-fn aside_name(primary: &Primary, target: &Path, id: &MailboxId) -> Result<PathBuf, Fault> {
-    let folder = folder_beside(&primary.volumes, target, ASIDE_FOLDER)?;
-    let at = primary.now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    Ok(folder.join(format!("{id}-{at}-{}.db", unique()?)))
-}
-
-/// The folder of that name on the volume of a file.
-fn folder_beside(volumes: &Volumes, file: &Path, name: &str) -> Result<PathBuf, Fault> {
-    let folders = volumes.folders(name)?;
-    let of = folders.into_iter().find(|folder| folder.parent().is_some_and(|root| file.starts_with(root)));
-    Ok(of.ok_or(VolumeError::None)?)
-}
-
-fn unique() -> Result<String, Fault> {
-    let random: [u8; 4] = vault::random()?;
-    Ok(format!("{:08x}", u32::from_be_bytes(random)))
-}
-
-fn failed(doing: &'static str, source: std::io::Error) -> Fault {
+/// A failure of the disk.
+pub fn failed(doing: &'static str, source: std::io::Error) -> Fault {
     if source.kind() == std::io::ErrorKind::StorageFull {
         return Fault::from(mailbox::Error::DiskFull);
     }
     Fault::from(mailbox::Error::Io { doing, source })
-}
-
-fn remove_with_beside(path: &Path) {
-    for suffix in BESIDE.into_iter().chain([""]) {
-        let _ = remove_if_there(&beside(path, suffix));
-    }
-}
-
-fn remove_if_there(path: &Path) -> std::io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-fn rename_if_there(from: &Path, to: &Path) -> std::io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The folder after every step of a restore that was cut off there, and the next start.
-    #[test]
-    fn a_crash_anywhere_ends_with_the_old_mailbox_or_the_new_one() {
-        let all = ["before the journal", "journal", "wal aside", "file aside", "restored", "journal removed"];
-        for (step, name) in all.into_iter().enumerate() {
-            let home = tempfile::tempdir().unwrap();
-            let volumes = Volumes::open(&[home.path().join("v")], 0).unwrap();
-            let root = fs::canonicalize(home.path().join("v")).unwrap();
-            let id = MailboxId::from_bytes([0xab; 12]);
-            let target = volumes.place(Kind::Mailbox, &id).unwrap();
-            let restoring = volumes.folders(RESTORING_FOLDER).unwrap().remove(0);
-            let asides = volumes.folders(ASIDE_FOLDER).unwrap().remove(0);
-            let (restored, aside) = (restoring.join("r.db"), asides.join("a.db"));
-            fs::write(&target, b"old").unwrap();
-            fs::write(beside(&target, "-wal"), b"old log").unwrap();
-            fs::write(&restored, b"new").unwrap();
-            let journal = Journal { restored: restored.clone(), target: target.clone(), aside: Some(aside.clone()) };
-            let path = beside(&restored, JOURNAL_SUFFIX);
-            let steps: [&dyn Fn(); 5] = [
-                &|| write_journal(&path, &journal).unwrap(),
-                &|| fs::rename(beside(&target, "-wal"), beside(&aside, "-wal")).unwrap(),
-                &|| fs::rename(&target, &aside).unwrap(),
-                &|| fs::rename(&restored, &target).unwrap(),
-                &|| fs::remove_file(&path).unwrap(),
-            ];
-            steps.iter().take(step).for_each(|step| step());
-            recover(&volumes).unwrap();
-
-            let expected: &[u8] = if step == 0 { b"old" } else { b"new" };
-            assert_eq!(fs::read(&target).unwrap(), expected, "{name}");
-            assert_eq!(beside(&target, "-wal").exists(), step == 0, "{name}");
-            assert_eq!(fs::read_dir(root.join(RESTORING_FOLDER)).unwrap().count(), 0, "{name}");
-            let kept = if step == 0 { 0 } else { 2 };
-            assert_eq!(fs::read_dir(root.join(ASIDE_FOLDER)).unwrap().count(), kept, "{name}");
-        }
-    }
 }

@@ -200,6 +200,12 @@ impl Room {
         }
     }
 
+    /// What waits is in another file now, which has these.
+    pub fn recounted(&self, waiting: Amount) {
+        self.waiting.set(Some(waiting));
+        self.changed();
+    }
+
     /// Held and waiting, as far as is known.
     pub(super) fn parts(&self) -> (Amount, Amount, Amount) {
         (self.held.get().unwrap_or_default(), self.waiting.get().unwrap_or_default(), self.promised.get())

@@ -46,6 +46,15 @@ impl Resident {
         }));
     }
 
+    /// A check found that the file with the owner's waiting mail is damaged.
+    pub async fn found_waiting_damage(&self, what: String) {
+        let Some(residents) = self.residents.upgrade() else { return };
+        let waiting = residents.waiting(&self.id);
+        waiting.found_damage(what).await;
+        waiting.rest().await;
+        self.mail_waits.notify_one();
+    }
+
     /// A key that opens the owner's sealing key is the mailbox's: if the file does not open with it, the file is damaged.
     pub(super) fn with_proven_key(&self, fault: Fault) -> Fault {
         let wrapped = self.wrapped_sealing_key.borrow();

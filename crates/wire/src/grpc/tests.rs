@@ -83,6 +83,20 @@ impl Node for Echo {
     async fn erase(&self, _: Request<crate::node::EraseRequest>) -> Result<Response<crate::node::EraseReply>, Status> {
         Ok(Response::new(crate::node::EraseReply::default()))
     }
+
+    async fn list_aside(
+        &self,
+        _: Request<crate::node::ListAsideRequest>,
+    ) -> Result<Response<crate::node::ListAsideReply>, Status> {
+        Ok(Response::new(crate::node::ListAsideReply::default()))
+    }
+
+    async fn discard_aside(
+        &self,
+        _: Request<crate::node::DiscardAsideRequest>,
+    ) -> Result<Response<crate::node::DiscardAsideReply>, Status> {
+        Ok(Response::new(crate::node::DiscardAsideReply::default()))
+    }
 }
 
 struct Running {
