@@ -3,9 +3,9 @@
 //! Invariants: nothing is touched before the copy is whole, sound and opened by the key; what was there is kept aside, log and
 //! all; at every moment the catalogue's name has the old file or the new one.
 //!
-//! The restored catalogue begins a life of its own. Numbers that others remember (of the change feed, of grants of room) go on
-//! far above everything that the lost one may have given out since the snapshot, so that nobody takes something new for what
-//! they have seen.
+//! The restored catalogue begins a life of its own. Numbers that others remember (of the change feed, of grants of room, of
+//! placements) go on far above everything that the lost one may have given out since the snapshot, so that nobody takes
+//! something new for what they have seen, or something that they have seen for newer.
 
 use super::copy::{self, CopyError, Inside};
 use super::disk::beside;
@@ -102,9 +102,13 @@ async fn renumber(connection: &mut SqliteConnection, inside: Inside) -> Result<(
         .bind(above(last.unwrap_or(0)))
         .execute(&mut *change)
         .await?;
-    let version: i64 =
-        sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM storage").fetch_one(&mut *change).await?;
-    sqlx::query("UPDATE storage SET version = ?").bind(above(version)).execute(&mut *change).await?;
+    for (highest, set) in [
+        ("SELECT coalesce(max(version), 0) FROM storage", "UPDATE storage SET version = ?"),
+        ("SELECT coalesce(max(epoch), 0) FROM placement", "UPDATE placement SET epoch = ?"),
+    ] {
+        let highest: i64 = sqlx::query_scalar(highest).fetch_one(&mut *change).await?;
+        sqlx::query(set).bind(above(highest)).execute(&mut *change).await?;
+    }
     sqlx::query("DELETE FROM snapshot").execute(&mut *change).await?;
     sqlx::query("UPDATE change_count SET changes = ?, since_ms = ?")
         .bind(above(inside.changes.cast_signed()))

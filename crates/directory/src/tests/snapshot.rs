@@ -265,6 +265,7 @@ async fn a_lost_catalogue_comes_back_and_begins_a_life_of_its_own() {
     assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
 
     let catalogue = Catalogue::open(&out, &kept.key()).await.unwrap();
+    assert!(catalogue.alias(&ann()).await.unwrap().epoch > 1 << 32);
     let (credentials, wrapped) = catalogue.credentials(&ann()).await.unwrap();
     assert_eq!((credentials.len(), wrapped), (2, vec![1; 90]));
     // Whoever saw changes that are lost forgets everything, also when there are as many new ones by then.
