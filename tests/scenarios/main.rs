@@ -2,6 +2,7 @@
 
 mod backup;
 mod byte_for_byte;
+mod catalogue;
 mod clients;
 mod compress;
 mod damage;

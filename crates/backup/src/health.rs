@@ -1,4 +1,4 @@
-//! Health by real work: the directory names the nodes, each answers, and each store can be listed.
+//! Health by real work: the directory names the nodes, they and it answer, and each store can be listed.
 
 use crate::node::Nodes;
 use crate::store::Store;
@@ -11,7 +11,7 @@ pub(crate) async fn check(nodes: &Nodes, stores: &BTreeMap<String, Arc<Store>>) 
     if all.is_empty() {
         return Err("no node has registered with the directory".to_owned());
     }
-    for node in all {
+    for node in all.into_iter().chain([nodes.directory()]) {
         node.staged(0, 1).await.map_err(|error| error.to_string())?;
     }
     for (name, store) in stores {

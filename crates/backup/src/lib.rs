@@ -4,6 +4,7 @@
 //! A snapshot's way: `node` (what waits there) → `worker` → `store` (a folder, or S3) → `manifest`, which is put last and makes
 //! it a backup → `retention`. Back: `Store::fetch`, which compares digests.
 
+mod catalogue;
 mod health;
 mod limits;
 pub mod manifest;

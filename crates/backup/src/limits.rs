@@ -29,3 +29,5 @@ pub(crate) const SMALL_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const LISTED_MAX: usize = 20_000;
 /// Hours after which something without a manifest is no upload that will go on, but what one left behind.
 pub(crate) const LEFT_OVER_HOURS: i64 = 48;
+/// Seconds that the directory may take to copy its catalogue and look at every page of it: some millions of aliases on a slow disk.
+pub(crate) const TAKE_SECONDS_MAX: u64 = 600;

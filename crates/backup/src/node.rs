@@ -1,5 +1,6 @@
 //! Who has snapshots, for a worker: every node that the directory names, one connection each.
 
+use crate::catalogue::DIRECTORY;
 use crate::limits::{ANSWER_SECONDS_MAX, PIECE_SECONDS_MAX};
 use crate::store::{Octets, Source, StoreError};
 use directory::client::DirectoryClient;
@@ -67,7 +68,7 @@ impl Nodes {
             .into_iter()
             .map(|node| {
                 let channel = self.channel(&node.grpc_endpoint).map_err(|error| unavailable(&error))?;
-                Ok(Node { rpc: wire::grpc::backup_client(channel), id: node.id })
+                Ok(Node::new(node.id, wire::grpc::backup_client(channel)))
             })
             .collect()
     }
@@ -79,6 +80,10 @@ impl Nodes {
     pub async fn of(&self, id: &str) -> Result<Node, NodeError> {
         let found = self.all().await?.into_iter().find(|node| node.id == id);
         found.ok_or_else(|| NodeError::Unavailable(format!("node {id}"), "it has not registered".to_owned()))
+    }
+
+    pub(crate) fn directory_client(&self) -> &DirectoryClient {
+        &self.0.directory
     }
 
     fn channel(&self, endpoint: &str) -> Result<Channel, wire::grpc::EndpointError> {
@@ -93,6 +98,14 @@ impl Nodes {
 }
 
 impl Node {
+    pub(crate) fn new(id: String, rpc: BackupClient<Channel>) -> Self {
+        Self { rpc, id }
+    }
+
+    pub(crate) fn rpc(&self) -> BackupClient<Channel> {
+        self.rpc.clone()
+    }
+
     /// Its label.
     pub fn id(&self) -> &str {
         &self.id
@@ -147,11 +160,14 @@ impl Node {
         rpc.restore(steps).await.map(Response::into_inner).map_err(|status| self.error(&status))
     }
 
-    async fn soon<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, NodeError> {
+    pub(crate) async fn soon<T>(
+        &self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, NodeError> {
         self.within(Duration::from_secs(ANSWER_SECONDS_MAX), call).await
     }
 
-    async fn within<T>(
+    pub(crate) async fn within<T>(
         &self,
         time: Duration,
         call: impl Future<Output = Result<Response<T>, Status>>,
@@ -162,7 +178,8 @@ impl Node {
     }
 
     fn error(&self, status: &Status) -> NodeError {
-        let (node, why) = (format!("node {}", self.id), status.message().to_owned());
+        let node = if self.id == DIRECTORY { self.id.clone() } else { format!("node {}", self.id) };
+        let why = status.message().to_owned();
         match status.code() {
             Code::NotFound => NodeError::Missing(node, why),
             Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {

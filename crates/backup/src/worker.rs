@@ -52,7 +52,7 @@ impl Worker {
         let mut loops: JoinSet<String> = JoinSet::new();
         let mut known: HashSet<String> = HashSet::new();
         loop {
-            match self.nodes.all().await {
+            match self.nodes.sources().await {
                 Ok(nodes) => {
                     for node in nodes.into_iter().filter(|node| known.insert(node.id().to_owned())) {
                         let (worker, stop) = (Arc::clone(self), stop.clone());

@@ -39,7 +39,7 @@ pub struct Admin {
 const CONFIG_FILE: &str = "/etc/brevdue/admin.toml";
 
 /// Where the directory is found.
-enum Place {
+pub enum Place {
     /// In the folder of a `dev`.
     Data(PathBuf),
     /// Where a configuration file says.
@@ -64,7 +64,7 @@ pub fn run(cli: &Cli, work: impl AsyncFnOnce(&Admin) -> Result<(), Failure>) -> 
 }
 
 /// What the options say; without any, a real installation goes before a `dev`.
-fn place(cli: &Cli) -> Result<Place, Failure> {
+pub fn place(cli: &Cli) -> Result<Place, Failure> {
     match (&cli.data, &cli.config) {
         (Some(data), _) => Ok(Place::Data(data.clone())),
         (None, Some(file)) => Ok(Place::Config(file.clone())),

@@ -16,7 +16,7 @@ mod role;
 mod terminal;
 
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{BackupCommand, CatalogueCommand, Cli, Command};
 use failure::Failure;
 use model::Role;
 use output::Output;
@@ -44,6 +44,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Outbound(args) => role::run(Role::Outbound, args, config),
         Command::Backup(args) => match &args.command {
             None => role::run(Role::Backup, &args.role, config),
+            Some(BackupCommand::Catalogue(CatalogueCommand::Restore(args))) => {
+                backups::catalogue::restore(cli, args, output)
+            }
             Some(command) => admin::run(cli, async |admin| backups::run(admin, command, output).await),
         },
         Command::Config(command) => config::run(command, config, output),

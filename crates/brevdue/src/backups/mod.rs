@@ -1,6 +1,7 @@
 //! `brevdue backup …`: backups of mailboxes, made, listed, restored and tried out. The stores are read where the configuration
 //! says, and opened with the owner's key in a scratch folder.
 
+pub mod catalogue;
 mod drill;
 mod list;
 mod now;
@@ -16,6 +17,7 @@ use crate::output::Output;
 use backup::Nodes;
 use backup::manifest::Manifest;
 use backup::store::Store;
+use daemon::config;
 use daemon::tls::Internal;
 use model::{Address, MailboxId, Role};
 use serde::Serialize;
@@ -30,6 +32,7 @@ pub async fn run(admin: &Admin, command: &BackupCommand, output: Output) -> Resu
             now::run(admin, address, password_file.as_deref(), output).await
         }
         BackupCommand::List { address } => list::run(admin, address, output).await,
+        BackupCommand::Catalogue(command) => catalogue::run(admin, command, output).await,
         BackupCommand::Restore(args) => restore::run(admin, args, output).await,
         BackupCommand::Drill { address, password_file, sample } => {
             drill::run(admin, address.as_deref(), password_file.as_deref(), *sample, output).await
@@ -69,7 +72,11 @@ struct Found {
 }
 
 fn stores(admin: &Admin) -> Result<BTreeMap<String, Arc<Store>>, Failure> {
-    let stores = backup::stores(&admin.config.backup)?;
+    stores_of(&admin.config.backup)
+}
+
+fn stores_of(config: &config::Backup) -> Result<BTreeMap<String, Arc<Store>>, Failure> {
+    let stores = backup::stores(config)?;
     if stores.is_empty() {
         let why = "the configuration names no store; describe it in [[backup.stores]] as for the backup worker";
         return Err(Failure::refused(why));
@@ -79,9 +86,14 @@ fn stores(admin: &Admin) -> Result<BTreeMap<String, Arc<Store>>, Failure> {
 
 /// Every backup of a mailbox in every store, the newest first.
 async fn backups(admin: &Admin, mailbox: &MailboxId) -> Result<Vec<Found>, Failure> {
+    backups_of(&admin.config.backup, "mailbox", &mailbox.to_string()).await
+}
+
+/// Every backup of a subject in every store, the newest first.
+async fn backups_of(config: &config::Backup, kind: &str, subject: &str) -> Result<Vec<Found>, Failure> {
     let mut all = Vec::new();
-    for (name, store) in stores(admin)? {
-        let found = store.backups("mailbox", &mailbox.to_string()).await;
+    for (name, store) in stores_of(config)? {
+        let found = store.backups(kind, subject).await;
         let found = found.map_err(|error| Failure::refused(error).of(&format!("store {name}")))?;
         all.extend(found.into_iter().map(|manifest| Found { store: store.clone(), name: name.clone(), manifest }));
     }

@@ -35,6 +35,9 @@ pub enum BackupCommand {
     /// Restore a mailbox to the moment of a backup. Asks for a password of the owner: any that the mailbox has, or the recovery
     /// key, whenever it was made. What the mailbox is now is kept aside on its node.
     Restore(RestoreArgs),
+    /// Backups of the directory's catalogue: who there is, and the wrapped keys.
+    #[command(subcommand)]
+    Catalogue(CatalogueCommand),
     /// Fetch a backup at random, compare it with its digest, and report. With an address one of its backups is also opened with
     /// the owner's password and checked to the last page.
     Drill {
@@ -73,6 +76,35 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "FILE", requires = "to")]
     pub to_password_file: Option<PathBuf>,
     /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `backup catalogue …`
+#[derive(Debug, Subcommand)]
+pub enum CatalogueCommand {
+    /// Back the catalogue up now, and wait until the backup is in its store.
+    Now,
+    /// List its backups, the newest first.
+    List,
+    /// Make a catalogue of a backup. No directory runs; what it takes is a configuration that names the stores, and the
+    /// directory's key file.
+    Restore(RestoreCatalogueArgs),
+}
+
+/// Arguments of `backup catalogue restore`.
+#[derive(Debug, Args)]
+pub struct RestoreCatalogueArgs {
+    /// The backup, as the list names it; the newest without.
+    #[arg(long, value_name = "ID")]
+    pub backup: Option<String>,
+    /// The directory's key file; without it, the one that the configuration names.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Where the catalogue is to be: what directory.database names.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Do not ask. What is there is kept aside.
     #[arg(long)]
     pub yes: bool,
 }
