@@ -7,6 +7,7 @@ pub mod ids;
 pub mod limits;
 pub mod octets;
 pub mod role;
+pub mod store_name;
 pub mod uid;
 
 pub use address::{Address, AddressError, Domain};
@@ -17,4 +18,5 @@ pub use ids::{
 };
 pub use octets::{Octets, OctetsError};
 pub use role::Role;
+pub use store_name::{StoreName, StoreNameError};
 pub use uid::{ModSeq, Uid, UidSet, UidValidity};
