@@ -38,6 +38,7 @@ mod register;
 mod resident;
 mod residents;
 mod run;
+mod scrub;
 mod search;
 mod select;
 mod service;

@@ -159,6 +159,8 @@ pub const SCRUB_STEP_BYTES: u64 = 1024 * 1024;
 pub const SCRUBS_AT_ONCE: usize = 2;
 /// How long after a mailbox was opened its scrub may begin: a short session is left alone.
 pub const SCRUB_DELAY_MS: u64 = 2_000;
+/// Between two looks for waiting-mail files and queues that are due: each look reads the folders of a volume.
+pub const SCRUB_FILES_LOOK_MS: u64 = 600_000;
 /// Between two looks whether a mailbox that stays open is due.
 pub const SCRUB_LOOK_MS: u64 = 60_000;
 /// How long nobody may have asked for anything before the next step.

@@ -5,6 +5,7 @@ use crate::check;
 use crate::primary::{Primary, ReportBirth, Settings, StartError};
 use crate::queue::{self, Queues};
 use crate::register;
+use crate::scrub;
 use crate::service::{Service, Shards};
 use crate::shard::Handle;
 use daemon::config::{Cipher, Config};
@@ -165,11 +166,14 @@ impl Node {
         let snapshots = backup::Service::new(self.primary.clone(), self.senders(&stop), stop.clone());
         let routes = wire::grpc::with_backup(routes, snapshots);
         let round = tokio::spawn(backup::keep_copied(Arc::downgrade(&self.primary), stop.clone()));
+        let scrub = scrub::keep_scrubbed(Arc::downgrade(&self.primary), self.senders(&stop), stop.clone());
+        let scrubbing = tokio::spawn(scrub);
         let routes = wire::grpc::with_queue(routes, queue::Service::new(self.queues.clone(), stop.clone()));
         let served = wire::grpc::serve(listener, tls, routes, stop.cancelled_owned()).await;
         // A copy under way is given up: it would keep its mailbox open for as long as it takes.
         self.primary.staging.end();
         let _ = round.await;
+        let _ = scrubbing.await;
         self.stop.cancel();
         let (shards, queues, primary) = (self.shards, self.queues, self.primary);
         let joined = tokio::task::spawn_blocking(move || {

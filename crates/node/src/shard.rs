@@ -39,6 +39,8 @@ pub enum Request {
     Status(DeliveryId, MailboxId, oneshot::Sender<Outcome>),
     /// A restored file takes the place of a mailbox; answered with the name of the file that was it.
     Replace(Box<Ready>, oneshot::Sender<Result<String, Fault>>),
+    /// The mailbox's waiting-mail file was found to be damaged.
+    WaitingDamaged(MailboxId, String, oneshot::Sender<()>),
     /// The end of a mailbox.
     Erase(MailboxId, oneshot::Sender<Result<Vec<Removed>, Fault>>),
     /// Open mailboxes and links.
@@ -131,6 +133,15 @@ impl Shard {
             Request::Replace(ready, answer) => {
                 tokio::task::spawn_local(async move {
                     let _ = answer.send(self.replace(*ready).await);
+                });
+            }
+            Request::WaitingDamaged(id, what, answer) => {
+                tokio::task::spawn_local(async move {
+                    let waiting = self.boxes.get(&id);
+                    waiting.found_damage(what).await;
+                    waiting.rest().await;
+                    self.residents.mail_waits(&id);
+                    let _ = answer.send(());
                 });
             }
             Request::Erase(id, answer) => {

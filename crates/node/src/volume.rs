@@ -197,6 +197,11 @@ impl Volumes {
         Ok(room > self.free_bytes_min && room - self.free_bytes_min >= octets)
     }
 
+    /// Every volume's folder.
+    pub fn roots(&self) -> Vec<PathBuf> {
+        self.volumes.iter().map(|volume| volume.root.clone()).collect()
+    }
+
     /// The folder of queue files on each volume, made durably.
     pub fn queue_folders(&self) -> Result<Vec<PathBuf>, VolumeError> {
         self.folders(QUEUE_FOLDER)

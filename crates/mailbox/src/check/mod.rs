@@ -11,6 +11,7 @@ mod finding;
 mod index;
 mod pages;
 mod rules;
+mod sealed;
 
 pub use finding::Finding;
 
@@ -99,6 +100,9 @@ enum Stage {
     Contents { after: i64 },
     Octets { after: i64 },
     Index { after: i64 },
+    Deliveries { after: i64 },
+    Entries { after: i64 },
+    Destinations { after: i64 },
 }
 
 /// A check under way.
@@ -139,8 +143,8 @@ impl Checker {
         Self::begin(open, &key.raw_key(), options, Cursor::new(path, options.disk, depth))
     }
 
-    /// Begins to check a waiting-mail file: log and pages, and unless only those are asked for also trees and references. What is
-    /// in it is sealed, and opens or does not when its owner comes.
+    /// Begins to check a waiting-mail file: log and pages, unless only those are asked for also whether messages have all of their
+    /// parts, and with everything trees and references. What is in it is sealed, and opens or does not when its owner comes.
     ///
     /// # Errors
     /// As [`Checker::open`].
@@ -153,11 +157,13 @@ impl Checker {
     ) -> Result<Self, Error> {
         let options = Options { disk, ..Options::default() };
         let open = crate::engine::open(path, &key.raw_key(), &options, Access::Read).and_then(|connection| {
-            WAITING.check(&connection)?;
+            // One of an earlier schema is brought up to date when it is next used, and is no finding.
+            WAITING.check_any(&connection)?;
             crate::waiting::check_id(&connection, id)?;
             Ok(Reader::of(connection, path, disk))
         });
-        Self::begin(open, &key.raw_key(), &options, Cursor::sealed(path, disk, depth))
+        let rows = [Stage::Deliveries { after: 0 }];
+        Self::begin(open, &key.raw_key(), &options, Cursor::sealed(path, disk, depth, rows))
     }
 
     /// Begins to check a queue file, as [`Checker::waiting`].
@@ -173,11 +179,12 @@ impl Checker {
     ) -> Result<Self, Error> {
         let options = Options { disk, ..Options::default() };
         let open = crate::engine::open(path, &key.raw_key(), &options, Access::Read).and_then(|connection| {
-            QUEUE.check(&connection)?;
+            QUEUE.check_any(&connection)?;
             crate::queue::check_id(&connection, id)?;
             Ok(Reader::of(connection, path, disk))
         });
-        Self::begin(open, &key.raw_key(), &options, Cursor::sealed(path, disk, depth))
+        let rows = [Stage::Entries { after: 0 }, Stage::Destinations { after: 0 }];
+        Self::begin(open, &key.raw_key(), &options, Cursor::sealed(path, disk, depth, rows))
     }
 
     /// What cannot be opened as it is meant to be is at least read page by page, if its first page can be.
@@ -241,10 +248,13 @@ impl Cursor {
         Self { path: path.to_owned(), disk, stages, findings: Findings::default() }
     }
 
-    /// A file whose rows say nothing without a key that is elsewhere.
-    fn sealed(path: &Path, disk: &'static dyn Disk, depth: Depth) -> Self {
+    /// A file whose contents say nothing without a key that is elsewhere.
+    fn sealed(path: &Path, disk: &'static dyn Disk, depth: Depth, rows: impl IntoIterator<Item = Stage>) -> Self {
         let mut cursor = Self::octets(path, disk);
         if depth != Depth::Pages {
+            cursor.stages.extend(rows);
+        }
+        if depth == Depth::Everything {
             cursor.stages.extend([Stage::References, Stage::Engine]);
         }
         cursor
@@ -299,6 +309,15 @@ impl Cursor {
             }
             Stage::Octets { after } => contents::octets(reader, after, findings).map(|at| (Part::Octets, at)),
             Stage::Index { after } => index::emails(reader, after, findings).map(|at| (Part::Index, at)),
+            Stage::Deliveries { after } => {
+                reader.snapshot(|c| sealed::deliveries(c, after, findings)).map(|at| (Part::Rows, at))
+            }
+            Stage::Entries { after } => {
+                reader.snapshot(|c| sealed::entries(c, after, findings)).map(|at| (Part::Rows, at))
+            }
+            Stage::Destinations { after } => {
+                reader.snapshot(|c| sealed::destinations(c, after, findings)).map(|at| (Part::Rows, at))
+            }
         };
         let part = stage.part();
         let (part, At { at, of, done }) = match progress {
@@ -330,7 +349,12 @@ impl Stage {
             Self::Log { .. } => Part::Log,
             Self::Pages { .. } => Part::Pages,
             Self::Engine => Part::Engine,
-            Self::References | Self::Rules { .. } | Self::Folders { .. } => Part::Rows,
+            Self::References
+            | Self::Rules { .. }
+            | Self::Folders { .. }
+            | Self::Deliveries { .. }
+            | Self::Entries { .. }
+            | Self::Destinations { .. } => Part::Rows,
             Self::Contents { .. } => Part::Contents,
             Self::Octets { .. } => Part::Octets,
             Self::Index { .. } => Part::Index,

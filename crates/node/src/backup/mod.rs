@@ -13,6 +13,6 @@ mod service;
 mod staging;
 pub mod take;
 
-pub use round::keep_copied;
+pub use round::{keep_copied, queue_files};
 pub use service::Service;
 pub use staging::Staging;

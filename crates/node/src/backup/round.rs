@@ -86,7 +86,8 @@ fn is_due(primary: &Primary, subject: Subject, path: &Path) -> Result<bool, Faul
     Ok(due)
 }
 
-fn queue_files(folder: &Path) -> Vec<(PathBuf, QueueId)> {
+/// The queue files in a folder.
+pub fn queue_files(folder: &Path) -> Vec<(PathBuf, QueueId)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| Some((entry.path(), id_of(&entry.path())?))).collect()
 }
