@@ -184,7 +184,13 @@ impl Dev {
 
     /// Stops cleanly and starts again on the same data.
     pub fn restart(&mut self) {
+        self.restart_after(|| {});
+    }
+
+    /// Stops cleanly, has something done, and starts again on the same data.
+    pub fn restart_after(&mut self, meanwhile: impl FnOnce()) {
         self.terminate();
+        meanwhile();
         (self.child, self.ready) = launch(&self.folder, &self.arguments);
     }
 

@@ -149,3 +149,34 @@ fn who_had_a_mailbox_signs_in_after_the_directory_was_lost() {
 fn strs(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
 }
+
+#[test]
+fn a_mailbox_comes_back_when_the_directory_and_its_node_are_lost() {
+    let mut dev = Dev::start(1, &["--nodes", "2"]);
+    let (data, user, scratch) = (dev.data(), dev.user(1).clone(), dev.scratch());
+    assert!(Imap::sign_in(&dev, &user).append("INBOX", "", b"Subject: kept\r\n\r\nx\r\n").is_ok());
+    let (secret, key, out) = (scratch.join("password"), scratch.join("kept.key"), data.join("catalogue.db"));
+    fs::write(&secret, format!("{}\n", user.password)).expect("written");
+    let asked = |words: &[&str]| done(&[&["--data", text(&data)], words].concat());
+    asked(&["backup", "now", &user.address, "--password-file", text(&secret)]);
+    asked(&["backup", "catalogue", "now"]);
+    let aliases = asked(&["alias", "list"]);
+    let alias = aliases.as_array().expect("a list").iter().find(|alias| alias["address"] == user.address.as_str());
+    let node = alias.expect("the alias")["node"].as_str().expect("a node").to_owned();
+    dev.restart_after(|| {
+        fs::copy(data.join("directory.key"), &key).expect("copied");
+        lose(&data);
+        fs::remove_dir_all(data.join("nodes").join(node).join("volume-1")).expect("removed");
+        asked(&["backup", "catalogue", "restore", "--out", text(&out), "--key", text(&key)]);
+        fs::copy(&key, data.join("directory.key")).expect("copied");
+    });
+    let mut imap = Imap::connect(&dev);
+    assert!(
+        !imap.command(&format!("LOGIN {} {}", user.address, user.password)).is_ok(),
+        "no empty mailbox in its place"
+    );
+    let restored = asked(&["backup", "restore", &user.address, "--yes", "--password-file", text(&secret)]);
+    assert_eq!(restored["messages"].as_u64(), Some(1));
+    assert_eq!(subjects(&mut Imap::sign_in(&dev, &user)), ["kept"]);
+    dev.stop();
+}

@@ -4,7 +4,7 @@
 //! says that it is in a store before the file goes. So what a crash leaves is a file without a row that waits, which the next
 //! start removes, or nothing.
 
-use super::limits::{FIRST_AGE_MS_MAX, LATE_INTERVALS, LOOK_MS};
+use super::limits::{FIRST_AGE_MS_MAX, LATE_INTERVALS, LOOK_MS, RETRY_MS};
 use crate::catalogue::{
     Catalogue, Changed, CopyError, Error, NoteSnapshot, SettleSnapshot, SnapshotRow, beside, blocking,
 };
@@ -64,12 +64,16 @@ impl Keeper {
     /// Takes snapshots as they are due, until `stop`.
     pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            if let Err(error) = self.look().await {
-                metrics::counter!("brevdue_directory_snapshots_total", "result" => "failed").increment(1);
-                tracing::error!(%error, "the catalogue could not be copied for its backup; it is tried again");
-            }
+            let pause_ms = match self.look().await {
+                Ok(()) => LOOK_MS,
+                Err(error) => {
+                    metrics::counter!("brevdue_directory_snapshots_total", "result" => "failed").increment(1);
+                    tracing::error!(%error, "the catalogue could not be copied for its backup; it is tried again");
+                    RETRY_MS
+                }
+            };
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(LOOK_MS)) => {}
+                () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -127,9 +131,7 @@ impl Keeper {
 
     /// Whether something that changed long ago is in no store.
     pub(crate) fn is_late(&self, known: &Changed, now_ms: i64) -> bool {
-        let before = now_ms.saturating_sub(self.interval_ms.saturating_mul(LATE_INTERVALS));
-        let waits = known.newest.as_ref().is_some_and(|newest| !newest.uploaded && newest.taken_ms < before);
-        waits || (known.since_ms > 0 && known.since_ms < before)
+        is_late(known, self.interval_ms, now_ms)
     }
 
     /// The snapshot that waits for a worker.
@@ -178,6 +180,13 @@ fn is_due(known: &Changed, interval_ms: i64, now_ms: i64) -> bool {
     let changed = known.newest.as_ref().map_or(known.since_ms > 0, |newest| newest.changes != known.changes);
     // A clock that was set back keeps nobody waiting for longer than an interval.
     changed && !(0..wait).contains(&now_ms.saturating_sub(last))
+}
+
+/// Whether what changed two intervals ago, or a snapshot of then, is in no store yet.
+fn is_late(known: &Changed, interval_ms: i64, now_ms: i64) -> bool {
+    let before = now_ms.saturating_sub(interval_ms.saturating_mul(LATE_INTERVALS));
+    let waits = known.newest.as_ref().is_some_and(|newest| !newest.uploaded && newest.taken_ms < before);
+    waits || (known.since_ms > 0 && known.since_ms < before)
 }
 
 /// Makes the folder, and removes every file but the one that waits; whether that is there.
@@ -239,6 +248,26 @@ mod tests {
             (known(6, now - 1, Some((now + HOUR, 5))), true),
         ] {
             assert_eq!(is_due(&state, HOUR, now), due, "{state:?}");
+        }
+    }
+    #[test]
+    fn what_is_in_no_store_after_two_intervals_is_late() {
+        let now = 1_000 * HOUR;
+        let waits = |taken_ms| {
+            let mut state = known(5, 0, Some((taken_ms, 5)));
+            state.newest.iter_mut().for_each(|newest| newest.uploaded = false);
+            state
+        };
+        for (state, late) in [
+            (known(0, 0, None), false),
+            (known(5, 0, Some((now - 99 * HOUR, 5))), false),
+            (known(6, now - 2 * HOUR, Some((now - 99 * HOUR, 5))), false),
+            (known(6, now - 2 * HOUR - 1, Some((now - 99 * HOUR, 5))), true),
+            (known(1, now - 3 * HOUR, None), true),
+            (waits(now - 2 * HOUR), false),
+            (waits(now - 2 * HOUR - 1), true),
+        ] {
+            assert_eq!(is_late(&state, HOUR, now), late, "{state:?}");
         }
     }
 }

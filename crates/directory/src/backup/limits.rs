@@ -1,7 +1,9 @@
 //! Limits of snapshots of the catalogue: name, unit, reason.
 
-/// Between two looks at whether a snapshot is due: what was refused by a full disk is tried again soon, and a look is one read.
+/// Between two looks at whether a snapshot is due: short against the shortest interval, and a look is one read.
 pub(super) const LOOK_MS: u64 = 15_000;
+/// Between a copy that failed, on a full disk say, and the next try.
+pub(super) const RETRY_MS: u64 = 60_000;
 /// How old the first change of a catalogue is that was never copied before it is: a new installation has no older copy to fall
 /// back on, and is filled in its first minutes.
 pub(super) const FIRST_AGE_MS_MAX: i64 = 300_000;
