@@ -7,25 +7,32 @@ use super::view::View;
 use faulty_disk::FaultyDisk;
 use mailbox::{Cipher, Options};
 use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
 
 /// The released schema that the file is of.
 const FIRST: &str = include_str!("../../schema/0001.sql");
 /// `Brvm`.
 const MARK: i32 = 0x4272_766d;
 
-/// A file of the first schema with a mailbox in it, made as the version of then made it.
-fn old_file(subject: &Subject) {
-    mailbox::Disk::create(subject.disk, &subject.path()).unwrap();
+/// A new file of a released schema, the number of its kind in `PRAGMA application_id`, made as the version of then made it; in a
+/// transaction that waits for its rows.
+pub fn first(disk: &'static FaultyDisk, path: &Path, raw_key: &str, (schema, mark): (&str, i32)) -> Connection {
+    mailbox::Disk::create(disk, path).unwrap();
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-    let key = subject.key.raw_key();
     let (layer, pragmas) = match Options::default().cipher {
-        Cipher::ChaCha20 => ("multipleciphers-faulty", format!("PRAGMA cipher='chacha20'; PRAGMA key='raw:{}'", *key)),
-        Cipher::SqlCipher4 => ("faulty", format!("PRAGMA key=\"x'{}'\"", *key)),
+        Cipher::ChaCha20 => ("multipleciphers-faulty", format!("PRAGMA cipher='chacha20'; PRAGMA key='raw:{raw_key}'")),
+        Cipher::SqlCipher4 => ("faulty", format!("PRAGMA key=\"x'{raw_key}'\"")),
     };
-    let connection = Connection::open_with_flags_and_vfs(subject.path(), flags, layer).unwrap();
+    let connection = Connection::open_with_flags_and_vfs(path, flags, layer).unwrap();
     connection.execute_batch(&pragmas).unwrap();
     connection.execute_batch("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;").unwrap();
-    connection.execute_batch(&format!("BEGIN; {FIRST} PRAGMA user_version=1; PRAGMA application_id={MARK};")).unwrap();
+    connection.execute_batch(&format!("BEGIN; {schema} PRAGMA user_version=1; PRAGMA application_id={mark};")).unwrap();
+    connection
+}
+
+/// A file of the first schema with a mailbox in it.
+fn old_file(subject: &Subject) {
+    let connection = first(subject.disk, &subject.path(), &subject.key.raw_key(), (FIRST, MARK));
     let id = subject.id.as_bytes();
     connection
         .execute("INSERT INTO mailbox (one, id, created_ms, uid_validity, modseq) VALUES (1, ?1, 0, 5, 0)", [&id[..]])

@@ -1,6 +1,7 @@
 //! The queue file through power cuts: what was taken leaves, what was settled is not sent again, and no lease is given twice.
 
 use super::cuts::{Acknowledged, Trial, disk};
+use super::migration::first;
 use faulty_disk::FaultyDisk;
 use jiff::Timestamp;
 use mailbox::Error;
@@ -194,4 +195,42 @@ fn mail_that_leaves() {
     let go_on = |acknowledged: &mut Acknowledged<Seen>| queue.go_on(acknowledged);
     let history = queue.disk.history();
     Trial { name: "queue", disk: queue.disk, history, acknowledged, look: &look, go_on: &go_on }.run();
+}
+
+/// The released schema that an old file is of.
+const FIRST: &str = include_str!("../../schema/queue-0001.sql");
+/// `Brvq`.
+const MARK: i32 = 0x4272_7671;
+
+#[test]
+fn queue_files_of_the_first_schema() {
+    let queue = Queue { disk: disk("queue-migration"), node: NodeKey::generate().unwrap() };
+    let connection = first(queue.disk, &queue.path(), &queue.key().raw_key(), (FIRST, MARK));
+    connection.execute("INSERT INTO queue (one, id, lease) VALUES (1, ?1, 4)", [&ID.as_bytes()[..]]).unwrap();
+    connection
+        .execute_batch(&format!(
+            "INSERT INTO taken (enqueue, taken_ms) VALUES (x'{}', {NOW_MS}); \
+             INSERT INTO entry VALUES (1, {NOW_MS}, 21, 1, 'sender-1@example.com', 0, '', 0, 'mailbox', 2, {}); \
+             INSERT INTO chunk VALUES (1, 0, CAST('Received: here' || char(13, 10) AS BLOB)), (1, 1, CAST('small' AS BLOB)); \
+             INSERT INTO destination (id, name, recipients, due_ms) VALUES (1, 'example.net', 1, {NOW_MS}); \
+             INSERT INTO share (id, entry, destination, due_ms) VALUES (1, 1, 1, {NOW_MS}); \
+             INSERT INTO recipient (share, address, notify, original, next_ms) VALUES (1, 'to@example.net', 0, '', {NOW_MS}); \
+             COMMIT; PRAGMA journal_mode=WAL;",
+            "01".repeat(16),
+            NOW_MS + 1_000_000,
+        ))
+        .unwrap();
+    connection.close().unwrap();
+    queue.disk.record();
+    let mut file = queue.open();
+    let seen = queue.seen(&file);
+    assert_eq!((seen.listed.len(), seen.totals.octets, seen.taken[1]), (1, 21, true));
+    let mut acknowledged = Acknowledged::new(seen);
+    one(&mut file, |tx| tx.take(&message(3, b"it failed"))).unwrap();
+    acknowledged.push(queue.disk, queue.seen(&file));
+    drop(file);
+    let look = |_: &'static FaultyDisk| queue.look();
+    let go_on = |acknowledged: &mut Acknowledged<Seen>| queue.go_on(acknowledged);
+    let history = queue.disk.history();
+    Trial { name: "queue-migration", disk: queue.disk, history, acknowledged, look: &look, go_on: &go_on }.run();
 }

@@ -2,10 +2,12 @@
 
 use super::common::{clock, noise};
 use super::cuts::{Acknowledged, Trial, disk};
+use super::migration::first;
 use faulty_disk::FaultyDisk;
 use mailbox::Error;
 use mailbox::waiting::{Begun, Closing, WaitingFile};
 use model::{DeliveryId, MailboxId};
+use rusqlite::params;
 use std::path::PathBuf;
 use vault::{FileKey, NodeKey};
 
@@ -114,4 +116,44 @@ fn mail_that_waits() {
     let go_on = |acknowledged: &mut Acknowledged<Vec<Held>>| waiting.go_on(acknowledged);
     let history = waiting.disk.history();
     Trial { name: "waiting", disk: waiting.disk, history, acknowledged, look: &look, go_on: &go_on }.run();
+}
+
+/// The released schema that an old file is of.
+const FIRST: &str = include_str!("../../schema/waiting-0001.sql");
+/// `Brvw`.
+const MARK: i32 = 0x4272_7677;
+
+#[test]
+fn waiting_files_of_the_first_schema() {
+    let waiting = Waiting::new(disk("waiting-migration"));
+    let connection = first(waiting.disk, &waiting.path(), &waiting.key().raw_key(), (FIRST, MARK));
+    connection.execute("INSERT INTO waiting (one, mailbox) VALUES (1, ?1)", [&OWNER.as_bytes()[..]]).unwrap();
+    let mut expected: Vec<Held> = Vec::new();
+    for number in 1..=3u8 {
+        let body = noise(number.into(), 3_000);
+        let row = i64::from(number);
+        connection
+            .execute(
+                "INSERT INTO delivery (id, delivery, received_ms, size, chunks, wrap) VALUES (?1, ?2, ?3, 3000, 1, ?4)",
+                params![row, &delivery(number).as_bytes()[..], clock().as_millisecond(), &[number; 40][..]],
+            )
+            .unwrap();
+        connection
+            .execute("INSERT INTO chunk (delivery, sequence, bytes) VALUES (?1, 0, ?2)", params![row, body])
+            .unwrap();
+        expected.push((number, vec![number; 40], body, false));
+    }
+    connection.execute_batch("COMMIT; PRAGMA journal_mode=WAL;").unwrap();
+    connection.close().unwrap();
+    waiting.disk.record();
+    let mut file = waiting.open().unwrap();
+    let mut acknowledged = Acknowledged::new(expected.clone());
+    assert_eq!(held(&file), expected);
+    put(&mut file, 4, 700).unwrap();
+    acknowledged.push(waiting.disk, held(&file));
+    drop(file);
+    let look = |_: &'static FaultyDisk| waiting.look();
+    let go_on = |acknowledged: &mut Acknowledged<Vec<Held>>| waiting.go_on(acknowledged);
+    let history = waiting.disk.history();
+    Trial { name: "waiting-migration", disk: waiting.disk, history, acknowledged, look: &look, go_on: &go_on }.run();
 }
