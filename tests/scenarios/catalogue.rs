@@ -2,7 +2,7 @@
 //! reads it.
 
 use harness::dev::binary;
-use harness::{Dev, Imap, Smtp, User};
+use harness::{Dev, Imap, Smtp, User, until};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs;
@@ -119,6 +119,9 @@ fn who_had_a_mailbox_signs_in_after_the_directory_was_lost() {
     let node_key = data.join("nodes/node-1/node.key");
     let why = refused(&strs(&restore(&node_key, &[])));
     assert!(why.contains("key does not open it"), "{why}");
+    // Looking makes no new one.
+    let why = refused(&["--data", text(&data), "alias", "list"]);
+    assert!(why.contains("backup catalogue restore") && !out.exists(), "{why}");
     let octets = fs::read(&snapshot).expect("read");
     let mut flipped = octets.clone();
     flipped[octets.len() / 3] ^= 16;
@@ -139,6 +142,11 @@ fn who_had_a_mailbox_signs_in_after_the_directory_was_lost() {
     assert_eq!(subjects(&mut Imap::sign_in(&dev, &one)), ["kept"]);
     assert_eq!(subjects(&mut Imap::sign_in(&dev, &two)), ["waited"]);
     assert!(Imap::sign_in(&dev, &three).append("INBOX", "", b"Subject: on\r\n\r\nx\r\n").is_ok());
+    // A directory that is killed leaves nothing that counts, and what it left goes.
+    let half = data.join("catalogue.db-snapshots/0102030405060708090a0b0c.sqlite.part");
+    fs::write(&half, b"not whole").expect("written");
+    dev.kill_and_wait("directory", 1);
+    until("what was left is removed", || (!half.exists()).then_some(()));
     // It is backed up anew, and goes on.
     done(&["--data", text(&data), "alias", "add", "four@example.test"]);
     let anew = done(&["--data", text(&data), "backup", "catalogue", "now"]);

@@ -98,6 +98,11 @@ async fn in_process(
     config: Config,
     work: impl AsyncFnOnce(&Admin) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    // An empty one would be in the way of the one that is brought back.
+    if !folder.catalogue().exists() {
+        let why = "there is no catalogue; `brevdue dev` makes one, and `brevdue backup catalogue restore` brings back one that was lost";
+        return Err(Failure::refused(format!("{}: {why}", folder.catalogue().display())));
+    }
     let catalogue = Arc::new(Catalogue::open(&folder.catalogue(), &folder.directory_key()).await?);
     let tls = Internal::load(&folder.certificate(Role::Directory), Role::Directory)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;

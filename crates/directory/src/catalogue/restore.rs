@@ -8,12 +8,13 @@
 //! something new for what they have seen, or something that they have seen for newer.
 
 use super::copy::{self, CopyError, Inside};
-use super::disk::beside;
+use super::disk::{beside, folder_of};
 use super::{Error, lock, now_ms};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use vault::NodeKey;
 
@@ -48,6 +49,7 @@ pub async fn restore(from: &Path, key: &Path, target: &Path, replace: bool) -> R
         Error::InUse { path } => CopyError::InUse(path),
         error => copy::io(target, "taking its lock")(std::io::Error::other(error.to_string())),
     })?;
+    belong_to_folder(&beside(target, ".lock"));
     if !replace && target.exists() {
         return Err(CopyError::Exists(target.to_owned()));
     }
@@ -121,8 +123,16 @@ async fn renumber(connection: &mut SqliteConnection, inside: Inside) -> Result<(
     Ok((domains.unsigned_abs(), aliases.unsigned_abs()))
 }
 
+/// Gives a file to whom its folder belongs, where this process may: who restores is the operator, and who reads is the role.
+fn belong_to_folder(path: &Path) {
+    if let Ok(folder) = fs::metadata(folder_of(path)) {
+        let _ = chown(path, Some(folder.uid()), Some(folder.gid()));
+    }
+}
+
 /// The old one, if there is one, gets another name besides its own, and so does its log; then the new one takes the name.
 fn put_in_place(part: &Path, target: &Path) -> Result<Option<PathBuf>, CopyError> {
+    belong_to_folder(part);
     copy::sync(part)?;
     let aside = target.exists().then(|| {
         let at = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();

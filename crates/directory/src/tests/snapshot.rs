@@ -264,6 +264,10 @@ async fn a_lost_catalogue_comes_back_and_begins_a_life_of_its_own() {
     assert_eq!((restored.domains, restored.aliases, restored.aside), (1, 1, None));
     assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
 
+    // Plain, without the octets that the cipher keeps of each page.
+    let octets = fs::read(&out).unwrap();
+    assert_eq!((&octets[..15], octets[20]), (&b"SQLite format 3"[..], 0));
+
     let catalogue = Catalogue::open(&out, &kept.key()).await.unwrap();
     assert!(catalogue.alias(&ann()).await.unwrap().epoch > 1 << 32);
     let (credentials, wrapped) = catalogue.credentials(&ann()).await.unwrap();
