@@ -112,9 +112,10 @@ impl Keeper {
             why: String::new(),
         };
         match self.catalogue.write(NoteSnapshot(row.clone())).await {
-            Ok(older) => older.iter().for_each(|older| self.remove(older)),
+            Ok(None) => {}
+            Ok(Some(older)) => self.remove(&older).await,
             Err(error) => {
-                self.remove(&id);
+                self.remove(&id).await;
                 return Err(error.into());
             }
         }
@@ -147,7 +148,7 @@ impl Keeper {
     /// A snapshot is in a store; harmless to say again, and of one that is none any more.
     pub(crate) async fn uploaded(&self, id: SnapshotId) -> Result<(), Error> {
         self.catalogue.write(SettleSnapshot::Uploaded(id)).await?;
-        self.remove(&id);
+        self.remove(&id).await;
         Ok(())
     }
 
@@ -162,11 +163,14 @@ impl Keeper {
     }
 
     /// One that stays after all is removed at the next start.
-    fn remove(&self, id: &SnapshotId) {
-        if let Err(error) = fs::remove_file(self.path(id))
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(snapshot = %id, %error, "a snapshot of the catalogue could not be removed");
+    async fn remove(&self, id: &SnapshotId) {
+        let path = self.path(id);
+        let failed = |source| CopyError::Io { path: self.path(id), what: "removing it", source };
+        let removed = blocking(move || Ok(fs::remove_file(&path))).await;
+        match removed.and_then(|done| done.map_err(failed)) {
+            Err(CopyError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(snapshot = %id, %error, "a snapshot of the catalogue could not be removed"),
+            Ok(()) => {}
         }
     }
 }

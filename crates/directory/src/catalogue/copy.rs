@@ -108,11 +108,13 @@ pub(crate) struct Inside {
 pub(crate) async fn take(source: &Place, key: &FileKey, target: &Path) -> Result<Copied, CopyError> {
     let part = super::disk::beside(target, UNFINISHED);
     let made = make(source, key, &part).await;
+    let (from, to) = (part, target.to_owned());
     if made.is_err() {
-        let _ = std::fs::remove_file(&part);
+        let left = from.clone();
+        // What stays after all is removed at the next start.
+        let _ = blocking(move || Ok(std::fs::remove_file(left))).await?;
     }
     let copied = made?;
-    let (from, to) = (part, target.to_owned());
     blocking(move || {
         std::fs::rename(&from, &to).map_err(io(&to, "naming the copy"))?;
         sync_folder(&to)
@@ -122,7 +124,8 @@ pub(crate) async fn take(source: &Place, key: &FileKey, target: &Path) -> Result
 }
 
 async fn make(source: &Place, key: &FileKey, part: &Path) -> Result<Copied, CopyError> {
-    create(part)?;
+    let path = part.to_owned();
+    blocking(move || create(&path)).await?;
     let options = schema::writer_options(source).create_if_missing(false);
     vacuum(&source.path, options, part, Some(key)).await?;
     let path = part.to_owned();

@@ -285,6 +285,8 @@ async fn a_lost_catalogue_comes_back_and_begins_a_life_of_its_own() {
     assert!(matches!(refused, Err(CopyError::InUse(_))), "{refused:?}");
     let life = catalogue.feed().latest();
     drop(catalogue);
+    // A restore that was cut off left this.
+    fs::write(kept.folder.path().join("restored.db.restoring"), b"half").unwrap();
     let refused = until_unlocked(async || crate::restore(&path, &kept.key(), &out, false).await).await;
     assert!(matches!(refused, Err(CopyError::Exists(_))), "{refused:?}");
     // In its place: what was there is kept, and the same snapshot begins another life.
