@@ -2,9 +2,10 @@
 //! and retention. It opens nothing of what it carries.
 //!
 //! A snapshot's way: `node` (what waits there) → `worker` → `store` (a folder, or S3) → `manifest`, which is put last and makes
-//! it a backup → `retention`. Back: `Store::fetch`, which compares digests.
+//! it a backup → `tidy` and `retention`. `destination` says which store. Back: `Store::fetch`, which compares digests.
 
 mod catalogue;
+mod destination;
 mod health;
 mod limits;
 pub mod manifest;
@@ -14,6 +15,7 @@ pub mod retention;
 mod run;
 pub mod store;
 mod throttle;
+mod tidy;
 mod worker;
 
 pub use node::{Node, NodeError, Nodes};

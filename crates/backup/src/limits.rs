@@ -23,11 +23,17 @@ pub(crate) const STORE_REQUEST_SECONDS_MAX: u64 = 150;
 pub(crate) const STORE_TRIES_MAX: u32 = 3;
 /// Parts of one object: what S3 allows, less a few.
 pub(crate) const PARTS_MAX: u64 = 9_900;
-/// Octets of a manifest or of a note about an upload.
+/// Octets of a manifest, the wrapped keys of a full list of credentials in it, or of a note about an upload.
 pub(crate) const SMALL_BYTES_MAX: usize = 64 * 1024;
 /// Names that one listing holds: years of backups of one mailbox.
 pub(crate) const LISTED_MAX: usize = 20_000;
 /// Hours after which something without a manifest is no upload that will go on, but what one left behind.
 pub(crate) const LEFT_OVER_HOURS: i64 = 48;
+/// Mailboxes, and what else has a folder of its own, that one look through a store finds: their names are held in memory.
+pub(crate) const SUBJECTS_MAX: usize = 200_000;
+/// Milliseconds between the beginnings of two rounds through all stores.
+pub(crate) const SWEEP_EVERY_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Milliseconds between two subjects of a round at most: with few of them it ends sooner than in a day, and is slow still.
+pub(crate) const SWEEP_PAUSE_MS_MAX: u64 = 1_000;
 /// Seconds that the directory may take to copy its catalogue and look at every page of it: some millions of aliases on a slow disk.
 pub(crate) const TAKE_SECONDS_MAX: u64 = 600;

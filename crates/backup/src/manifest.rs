@@ -2,6 +2,8 @@
 //!
 //! `docs/formats/backup.md` describes it.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use model::SnapshotId;
 use serde::{Deserialize, Serialize};
@@ -9,7 +11,9 @@ use std::fmt::Write;
 use wire::backup::{Kind, Snapshot};
 
 /// The form of a manifest.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest form that is read: it keeps no keys.
+const VERSION_MIN: u32 = 1;
 /// What ends the name of the data.
 const DATA: &str = ".sqlite";
 /// What ends the name of the manifest.
@@ -40,6 +44,10 @@ pub struct Manifest {
     pub changes: u64,
     /// The number of the file's schema.
     pub schema: u32,
+    /// The mailbox's wrapped keys when it was carried away, sealed by the directory, in base64. Empty where nothing is kept: in
+    /// the first form, and of what no password opens.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kept: String,
 }
 
 /// A snapshot whose description makes no sense.
@@ -75,13 +83,24 @@ impl Manifest {
             sha256: hex(&snapshot.sha256),
             changes: snapshot.changes,
             schema: snapshot.schema,
+            kept: String::new(),
         })
+    }
+
+    /// Keeps the sealed keys.
+    pub fn keep(&mut self, sealed: &[u8]) {
+        self.kept = BASE64.encode(sealed);
+    }
+
+    /// The sealed keys, if there are any.
+    pub fn sealed_keys(&self) -> Option<Vec<u8>> {
+        BASE64.decode(&self.kept).ok().filter(|sealed| !sealed.is_empty())
     }
 
     /// From the octets of a manifest, if it is one of a form that is known.
     pub fn parse(octets: &[u8]) -> Option<Self> {
         let manifest: Self = serde_json::from_slice(octets).ok()?;
-        (manifest.version == VERSION && manifest.taken().is_some()).then_some(manifest)
+        ((VERSION_MIN..=VERSION).contains(&manifest.version) && manifest.taken().is_some()).then_some(manifest)
     }
 
     /// Its octets.
@@ -116,15 +135,36 @@ impl Manifest {
     }
 }
 
-/// The folder of what is kept of a subject, with its slash.
-pub fn folder(kind: &str, subject: &str) -> String {
-    match kind {
-        "mailbox" => format!("mailboxes/{subject}/"),
-        "waiting" => format!("waiting/{subject}/"),
-        "queue" => format!("queues/{subject}/"),
-        _ => format!("{kind}/"),
+impl AsRef<Self> for Manifest {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
+
+/// The kinds of which there are many subjects, each with a folder of its own, and the folder of those folders.
+pub const FOLDERS: [(&str, &str); 3] = [("mailbox", "mailboxes/"), ("waiting", "waiting/"), ("queue", "queues/")];
+
+/// The folder of what is kept of a subject, with its slash.
+pub fn folder(kind: &str, subject: &str) -> String {
+    match FOLDERS.iter().find(|(name, _)| *name == kind) {
+        Some((_, folders)) => format!("{folders}{subject}/"),
+        None => format!("{kind}/"),
+    }
+}
+
+/// A name without what follows the snapshot's id in it, if it is one that this program gives: `<time>-<id>` and one of its
+/// endings. Whatever else lies in a store is somebody else's.
+pub fn stem(name: &str) -> Option<&str> {
+    let folder = name.rfind('/').map_or(0, |at| at + 1);
+    let end = folder + name.get(folder..)?.find('.')?;
+    let (time, id) = name.get(folder..end)?.split_once('-')?;
+    id.parse::<SnapshotId>().ok()?;
+    Timestamp::strptime("%Y%m%dT%H%M%S%z", time.strip_suffix('Z')?.to_owned() + "+0000").ok()?;
+    ENDINGS.contains(&name.get(end..)?).then(|| name.get(..end)).flatten()
+}
+
+/// What ends the names of objects, whole and unfinished.
+const ENDINGS: [&str; 5] = [DATA, MANIFEST, ".sqlite.upload", ".sqlite.part", ".json.part"];
 
 const fn kind_name(kind: Kind) -> Option<&'static str> {
     match kind {
@@ -171,6 +211,38 @@ mod tests {
             "mailboxes/abcdefabcdefabcdefabcdef/20231114T221320Z-0102030405060708090a0b0c.sqlite"
         );
         assert_eq!(Manifest::parse(&manifest.to_octets().unwrap()), Some(manifest));
+    }
+
+    #[test]
+    fn keys_are_kept_and_the_first_form_is_read() {
+        let mut manifest = Manifest::of(&snapshot()).unwrap();
+        assert_eq!(manifest.sealed_keys(), None);
+        manifest.keep(&[1, 2, 3]);
+        let read = Manifest::parse(&manifest.to_octets().unwrap()).unwrap();
+        assert_eq!((read.version, read.sealed_keys()), (2, Some(vec![1, 2, 3])));
+        let first = Manifest { version: 1, kept: String::new(), ..manifest };
+        let octets = first.to_octets().unwrap();
+        assert!(!String::from_utf8(octets.clone()).unwrap().contains("kept"));
+        assert_eq!(Manifest::parse(&octets), Some(first.clone()));
+        assert_eq!(Manifest::parse(&Manifest { version: 3, ..first }.to_octets().unwrap()), None);
+    }
+
+    #[test]
+    fn a_stem_is_what_data_manifest_and_notes_share() {
+        let stem_of = "m/x/20200101T000000Z-0102030405060708090a0b0c";
+        for ending in ENDINGS {
+            assert_eq!(stem(&format!("{stem_of}{ending}")), Some(stem_of));
+        }
+        let others = [
+            "notes.txt",
+            "x-y.sqlite",
+            "2020-0102030405060708090a0b0c.json",
+            "20200101T000000Z-0102030405060708090a0b0c",
+        ];
+        for other in others {
+            assert_eq!(stem(&format!("m/x/{other}")), None, "{other}");
+        }
+        assert_eq!(stem(&format!("{stem_of}.sqlite.gz")), None);
     }
 
     #[test]

@@ -127,7 +127,16 @@ impl Node {
     /// [`NodeError`]
     pub async fn uploaded(&self, id: &str) -> Result<(), NodeError> {
         let mut rpc = self.rpc.clone();
-        self.soon(rpc.uploaded(UploadedRequest { id: id.to_owned() })).await.map(drop)
+        self.soon(rpc.uploaded(UploadedRequest { id: id.to_owned(), unwanted: String::new() })).await.map(drop)
+    }
+
+    /// A snapshot is to be in no store, and why.
+    ///
+    /// # Errors
+    /// [`NodeError`]
+    pub async fn unwanted(&self, id: &str, why: &str) -> Result<(), NodeError> {
+        let mut rpc = self.rpc.clone();
+        self.soon(rpc.uploaded(UploadedRequest { id: id.to_owned(), unwanted: why.to_owned() })).await.map(drop)
     }
 
     /// A try failed.
@@ -234,7 +243,8 @@ impl Source for Waiting {
     }
 }
 
-fn source(error: NodeError) -> StoreError {
+/// What an error of a node is to a store.
+pub(crate) fn source(error: NodeError) -> StoreError {
     match error {
         NodeError::Missing(..) => StoreError::Superseded,
         error @ (NodeError::Unavailable(..) | NodeError::Refused(..)) => StoreError::Source(error.to_string()),

@@ -19,20 +19,25 @@ pub struct Keep {
 
 /// Those to be removed, of all backups of one subject. Days and weeks without a backup do not count: what is kept of a mailbox
 /// that changes seldom reaches further back, and a worker that stood still for a month removes nothing for it.
-pub fn to_remove(mut all: Vec<Manifest>, keep: Keep) -> Vec<Manifest> {
+pub fn to_remove<T: AsRef<Manifest>>(mut all: Vec<T>, keep: Keep) -> Vec<T> {
     // The time has seconds; of two in one the id decides, the same way each time.
-    all.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| b.id.cmp(&a.id)));
+    all.sort_by(|a, b| {
+        let (a, b) = (a.as_ref(), b.as_ref());
+        b.time.cmp(&a.time).then_with(|| b.id.cmp(&a.id))
+    });
     // What somebody backed up before a change of their own is not gone with the day's next backup.
-    let recent = all.first().and_then(Manifest::taken).map(|newest| newest.as_second() - RECENT_SECONDS);
+    let newest = all.first().and_then(|newest| newest.as_ref().taken());
+    let recent = newest.map(|newest| newest.as_second() - RECENT_SECONDS);
     let (mut days, mut weeks) = (BTreeSet::new(), BTreeSet::new());
     let mut remove = Vec::new();
-    for (at, manifest) in all.into_iter().enumerate() {
-        let Some(day) = day(&manifest) else { continue };
+    for (at, each) in all.into_iter().enumerate() {
+        let manifest = each.as_ref();
+        let Some(day) = day(manifest) else { continue };
         let daily = days.len() < keep.daily && days.insert(day);
         let weekly = weeks.len() < keep.weekly && weeks.insert(week(day));
         let fresh = manifest.taken().map(|taken| taken.as_second()) > recent;
         if at > 0 && !fresh && !daily && !weekly {
-            remove.push(manifest);
+            remove.push(each);
         }
     }
     remove
@@ -63,6 +68,7 @@ mod tests {
             sha256: String::new(),
             changes: 0,
             schema: 3,
+            kept: String::new(),
         }
     }
 

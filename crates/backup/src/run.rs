@@ -1,10 +1,12 @@
 //! The role as a process: from its configuration to a worker, until the shutdown has drained it.
 
+use crate::destination::Destinations;
 use crate::health;
 use crate::node::Nodes;
 use crate::retention::Keep;
 use crate::store::{Store, StoreError};
 use crate::throttle::Throttle;
+use crate::tidy::Tidy;
 use crate::worker::Worker;
 use daemon::config::{Backup, Config};
 use daemon::listen::{ListenError, Listeners};
@@ -48,10 +50,16 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
     let internal = Internal::load(&config.internal, Role::Backup)?.client;
     let directory = DirectoryClient::connect(&config.directory.address, Arc::clone(&internal))?;
     let worker = Arc::new(Worker {
-        nodes: Nodes::new(directory, internal),
-        stores: stores(&config.backup)?,
-        default: config.backup.stores.first().map(|store| store.name.clone()).unwrap_or_default(),
-        keep: Keep { daily: config.backup.keep_daily, weekly: config.backup.keep_weekly },
+        nodes: Nodes::new(directory.clone(), internal),
+        destinations: Destinations {
+            directory,
+            stores: stores(&config.backup)?,
+            default: config.backup.stores.first().map(|store| store.name.clone()).unwrap_or_default(),
+        },
+        tidy: Tidy {
+            keep: Keep { daily: config.backup.keep_daily, weekly: config.backup.keep_weekly },
+            under_way: std::sync::Mutex::default(),
+        },
         throttle: Throttle::new(config.backup.bytes_per_second_max),
         places: Semaphore::new(config.backup.uploads_max),
         failures: std::sync::Mutex::default(),
@@ -60,7 +68,7 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
         let metrics = listeners.take(METRICS_LISTENER, address)?;
         tokio::spawn(telemetry::serve(metrics, recorder, healthy(&worker), shutdown.clone()));
     }
-    tracing::info!(stores = worker.stores.len(), "backup is ready");
+    tracing::info!(stores = worker.destinations.stores.len(), "backup is ready");
     let token = shutdown.token();
     shutdown.drain(config.limits.drain(), Box::pin(worker.run(&token))).await?;
     Ok(())
@@ -78,6 +86,6 @@ fn healthy(worker: &Arc<Worker>) -> Health {
     let worker = Arc::clone(worker);
     Health::new(move || {
         let worker = Arc::clone(&worker);
-        async move { health::check(&worker.nodes, &worker.stores).await }
+        async move { health::check(&worker.nodes, &worker.destinations.stores).await }
     })
 }

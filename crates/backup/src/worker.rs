@@ -3,17 +3,16 @@
 //! Invariants: the manifest is put when the data is there whole, and the node is told when the manifest is. Killed anywhere, the
 //! worker that comes next finds the snapshot still waiting and goes on. A snapshot that fails keeps no other from its store.
 
-use crate::limits::{
-    LEFT_OVER_HOURS, NODES_POLL_MS, REMEMBERED_FAILURES_MAX, RETRY_MS, SNAPSHOTS_PER_PAGE, STAGED_WAIT_MS,
-};
-use crate::manifest::{MANIFEST, Manifest, folder};
-use crate::metrics::{FAILING, OCTETS, REMOVED, SNAPSHOTS, UNDER_WAY};
-use crate::node::{Node, Nodes, Waiting};
-use crate::retention::{Keep, to_remove};
-use crate::store::{Store, StoreError};
+use crate::destination::{Destination, Destinations, Place};
+use crate::limits::{NODES_POLL_MS, REMEMBERED_FAILURES_MAX, RETRY_MS, SNAPSHOTS_PER_PAGE, STAGED_WAIT_MS};
+use crate::manifest::Manifest;
+use crate::metrics::{FAILING, OCTETS, SNAPSHOTS, UNDER_WAY};
+use crate::node::{Node, Nodes, Waiting, source};
+use crate::store::StoreError;
 use crate::throttle::Throttle;
-use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::tidy::Tidy;
+use model::MailboxId;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -21,16 +20,18 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wire::backup::Snapshot;
 
+/// What a node is told of a snapshot that no store is to have.
+const UNWANTED: &str =
+    "it is not backed up: its backup store is none (`brevdue alias backup`, `brevdue domain set … backup_store`)";
+
 /// Everything that an upload needs.
 pub(crate) struct Worker {
     /// Where snapshots wait.
     pub(crate) nodes: Nodes,
-    /// What the configuration names, by name.
-    pub(crate) stores: BTreeMap<String, Arc<Store>>,
-    /// The name of the one that new backups go to.
-    pub(crate) default: String,
-    /// How many are kept.
-    pub(crate) keep: Keep,
+    /// Where they go.
+    pub(crate) destinations: Destinations,
+    /// What goes from stores.
+    pub(crate) tidy: Tidy,
     /// The rate.
     pub(crate) throttle: Throttle,
     /// A place for each upload.
@@ -51,6 +52,14 @@ impl Worker {
     pub(crate) async fn run(self: &Arc<Self>, stop: &CancellationToken) {
         let mut loops: JoinSet<String> = JoinSet::new();
         let mut known: HashSet<String> = HashSet::new();
+        let (sweeper, stop_sweeping) = (Arc::clone(self), stop.clone());
+        let mut sweeping = JoinSet::new();
+        sweeping.spawn(async move {
+            tokio::select! {
+                () = sweeper.tidy.keep_swept(&sweeper.destinations.stores) => {}
+                () = stop_sweeping.cancelled() => {}
+            }
+        });
         loop {
             match self.nodes.sources().await {
                 Ok(nodes) => {
@@ -76,6 +85,7 @@ impl Worker {
             }
         }
         loops.shutdown().await;
+        sweeping.shutdown().await;
     }
 
     /// One node's snapshots, until it cannot be reached.
@@ -111,23 +121,18 @@ impl Worker {
         let Ok(_place) = self.places.acquire().await else { return };
         metrics::gauge!(UNDER_WAY).increment(1);
         let id = snapshot.id.clone();
-        let result = self.upload(node, &snapshot).await;
+        let (store, result) = self.deliver(node, &snapshot).await;
         metrics::gauge!(UNDER_WAY).decrement(1);
         let name = match &result {
-            Ok(()) => "uploaded",
+            Ok(name) => name,
             Err(StoreError::Superseded) => "superseded",
             Err(_) => "failed",
         };
-        metrics::counter!(SNAPSHOTS, "store" => self.default.clone(), "result" => name).increment(1);
+        metrics::counter!(SNAPSHOTS, "store" => store.clone(), "result" => name).increment(1);
         match result {
-            Ok(()) => {
-                tracing::info!(snapshot = id, bytes = snapshot.bytes, "backed up");
-                metrics::counter!(OCTETS).increment(snapshot.bytes);
-                self.forget(&id);
-            }
-            Err(StoreError::Superseded) => self.forget(&id),
+            Ok(_) | Err(StoreError::Superseded) => self.forget(&id),
             Err(error) => {
-                tracing::error!(snapshot = id, store = self.default, "{error}");
+                tracing::error!(snapshot = id, store, "{error}");
                 self.remember(&id);
                 if let Err(error) = node.failed(&id, error.to_string()).await {
                     tracing::warn!(snapshot = id, "{error}");
@@ -136,41 +141,68 @@ impl Worker {
         }
     }
 
-    async fn upload(&self, node: &Node, snapshot: &Snapshot) -> Result<(), StoreError> {
-        let manifest = Manifest::of(snapshot).map_err(|error| StoreError::Source(error.to_string()))?;
-        let sha256 = <[u8; 32]>::try_from(&snapshot.sha256[..]).map_err(|_| StoreError::Differs)?;
-        let missing = || StoreError::Configuration(format!("there is no store `{}`", self.default));
-        let store = self.stores.get(&self.default).cloned().ok_or_else(missing)?;
-        // First without a body: a store that refuses may break off an upload before it has said why, and one that is gone may be
-        // made anew by the first object, on a disk that is not mounted or in a bucket that is nobody's.
-        store.check().await?;
-        let source = Waiting { node: node.clone(), id: snapshot.id.clone(), bytes: snapshot.bytes, sha256 };
-        store.put(&manifest.data_name(), &source, &self.throttle).await?;
-        let octets = manifest.to_octets().map_err(|error| StoreError::Source(error.to_string()))?;
-        // Only now it is a backup: the data is whole and has its name.
-        store.put_small(&manifest.name(), octets).await?;
-        node.uploaded(&snapshot.id).await.map_err(|error| StoreError::Source(error.to_string()))?;
+    /// The store's name, `none` without one, and what became of the snapshot.
+    async fn deliver(&self, node: &Node, snapshot: &Snapshot) -> (String, Result<&'static str, StoreError>) {
+        let nowhere = || "none".to_owned();
+        if snapshot.erased {
+            return ("all".to_owned(), self.erase(node, snapshot).await.map(|()| "erased"));
+        }
+        match self.destinations.of(snapshot).await {
+            Ok(Destination::Store(place)) => {
+                let result = self.upload(node, snapshot, &place).await;
+                (place.name, result.map(|()| "uploaded"))
+            }
+            Ok(Destination::Nowhere) => {
+                let told = node.unwanted(&snapshot.id, UNWANTED).await;
+                (nowhere(), told.map(|()| "unwanted").map_err(source))
+            }
+            Err(error) => (nowhere(), Err(error)),
+        }
+    }
+
+    /// The mailbox was erased: whatever an upload put into a store behind the erasure goes again.
+    async fn erase(&self, node: &Node, snapshot: &Snapshot) -> Result<(), StoreError> {
+        let malformed = || StoreError::Source("what was erased has no id".to_owned());
+        let mailbox: MailboxId = snapshot.subject.parse().map_err(|_| malformed())?;
+        for store in self.destinations.stores.values() {
+            store.erase(&mailbox).await?;
+        }
+        node.uploaded(&snapshot.id).await.map_err(source)
+    }
+
+    async fn upload(&self, node: &Node, snapshot: &Snapshot, place: &Place) -> Result<(), StoreError> {
+        let mut manifest = Manifest::of(snapshot).map_err(|error| StoreError::Source(error.to_string()))?;
+        manifest.keep(&place.kept);
+        self.tidy.under_way().insert(manifest.stem());
+        let put = self.put(node, snapshot, place, &manifest).await;
+        self.tidy.under_way().remove(&manifest.stem());
+        put?;
+        tracing::info!(snapshot = snapshot.id, store = place.name, bytes = snapshot.bytes, "backed up");
+        metrics::counter!(OCTETS).increment(snapshot.bytes);
         // What is kept too long does no harm: a failure here is told, and tried again behind the next backup.
-        if let Err(error) = self.tidy(&store, &manifest).await {
+        if let Err(error) = self.tidy.behind(&place.store, &manifest).await {
             tracing::warn!(snapshot = snapshot.id, "what is kept too long could not be removed: {error}");
         }
         Ok(())
     }
 
-    /// Removes what is kept no longer, and what uploads that nobody goes on with have left.
-    async fn tidy(&self, store: &Store, newest: &Manifest) -> Result<(), StoreError> {
-        let all = store.backups(&newest.kind, &newest.subject).await?;
-        for manifest in to_remove(all, self.keep) {
-            store.remove_backup(&manifest).await?;
-            metrics::counter!(REMOVED).increment(1);
-        }
-        let listed = store.list(&folder(&newest.kind, &newest.subject)).await?;
-        let before = Timestamp::now().as_millisecond() - LEFT_OVER_HOURS * 3_600_000;
-        let whole: HashSet<&str> = listed.iter().filter_map(|each| each.name.strip_suffix(MANIFEST)).collect();
-        for each in listed.iter().filter(|each| each.modified_ms < before && !whole.contains(stem(&each.name))) {
-            store.remove(&each.name).await?;
-        }
-        Ok(())
+    async fn put(
+        &self,
+        node: &Node,
+        snapshot: &Snapshot,
+        place: &Place,
+        manifest: &Manifest,
+    ) -> Result<(), StoreError> {
+        let sha256 = <[u8; 32]>::try_from(&snapshot.sha256[..]).map_err(|_| StoreError::Differs)?;
+        let octets = manifest.to_octets().map_err(|error| StoreError::Source(error.to_string()))?;
+        // First without a body: a store that refuses may break off an upload before it has said why, and one that is gone may be
+        // made anew by the first object, on a disk that is not mounted or in a bucket that is nobody's.
+        place.store.check().await?;
+        let waiting = Waiting { node: node.clone(), id: snapshot.id.clone(), bytes: snapshot.bytes, sha256 };
+        place.store.put(&manifest.data_name(), &waiting, &self.throttle).await?;
+        // Only now it is a backup: the data is whole and has its name.
+        place.store.put_small(&manifest.name(), octets).await?;
+        node.uploaded(&snapshot.id).await.map_err(source)
     }
 
     fn remember(&self, id: &str) {
@@ -191,25 +223,5 @@ impl Worker {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.remove(id);
         metrics::gauge!(FAILING).set(failures.len() as f64);
-    }
-}
-
-/// A name without what follows the snapshot's id in it.
-fn stem(name: &str) -> &str {
-    let folder = name.rfind('/').map_or(0, |at| at + 1);
-    let end = name.get(folder..).and_then(|file| file.find('.')).map_or(name.len(), |at| folder + at);
-    name.get(..end).unwrap_or(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::stem;
-
-    #[test]
-    fn a_stem_is_what_data_manifest_and_notes_share() {
-        for name in ["m/x/20200101T000000Z-ab.sqlite", "m/x/20200101T000000Z-ab.sqlite.upload"] {
-            assert_eq!(stem(name), "m/x/20200101T000000Z-ab");
-        }
-        assert_eq!(stem("catalogue/plain"), "catalogue/plain");
     }
 }

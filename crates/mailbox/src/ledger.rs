@@ -63,10 +63,17 @@ pub struct Entry {
     pub snapshot: Snapshot,
     /// When it was taken.
     pub taken_ms: i64,
-    /// It is in a store.
+    /// It waits no more: it is in a store, or wanted in none.
     pub uploaded: bool,
-    /// Why the last try to upload it failed; empty when none has.
+    /// Why the last try to upload it failed, or why no store is to have it; empty when nothing is to be said.
     pub why: String,
+}
+
+impl Entry {
+    /// It is in no store, and will not be.
+    pub fn is_unwanted(&self) -> bool {
+        self.uploaded && !self.why.is_empty()
+    }
 }
 
 /// The ledger, open.
@@ -158,15 +165,13 @@ impl Ledger {
         Ok(statement.query_row([id.as_bytes()], entry).optional()?)
     }
 
-    /// It is in a store, whole; whether it waited here for that.
+    /// It is in a store, whole; or, with a reason, it is to be in none. Whether it waited here for that.
     ///
     /// # Errors
     /// Of the engine.
-    pub fn uploaded(&mut self, id: &SnapshotId) -> Result<bool, Error> {
-        Ok(self
-            .connection
-            .execute("UPDATE snapshot SET state = 2, why = '' WHERE id = ?1 AND state = 1", [id.as_bytes()])?
-            > 0)
+    pub fn settled(&mut self, id: &SnapshotId, unwanted: &str) -> Result<bool, Error> {
+        let settle = "UPDATE snapshot SET state = 2, why = ?2 WHERE id = ?1 AND state = 1";
+        Ok(self.connection.execute(settle, params![id.as_bytes(), short(unwanted)])? > 0)
     }
 
     /// A try failed; it waits for the next.
@@ -174,10 +179,8 @@ impl Ledger {
     /// # Errors
     /// Of the engine.
     pub fn failed(&mut self, id: &SnapshotId, why: &str) -> Result<(), Error> {
-        let end = why.floor_char_boundary(WHY_BYTES_MAX);
-        let why = why.get(..end).unwrap_or_default();
         self.connection
-            .execute("UPDATE snapshot SET why = ?2 WHERE id = ?1 AND state = 1", params![id.as_bytes(), why])?;
+            .execute("UPDATE snapshot SET why = ?2 WHERE id = ?1 AND state = 1", params![id.as_bytes(), short(why)])?;
         Ok(())
     }
 
@@ -302,6 +305,11 @@ fn staged_of(connection: &Connection, subject: Subject) -> Result<Vec<SnapshotId
     let mut statement = connection.prepare_cached(sql)?;
     let ids = statement.query_map(params![subject.0.number(), subject.1], |row| id(row, 0))?;
     Ok(ids.collect::<Result<_, _>>()?)
+}
+
+/// What is kept of a reason.
+fn short(why: &str) -> &str {
+    why.get(..why.floor_char_boundary(WHY_BYTES_MAX)).unwrap_or_default()
 }
 
 fn count(row: &Row<'_>, column: usize) -> Result<u64, rusqlite::Error> {

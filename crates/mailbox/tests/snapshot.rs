@@ -269,7 +269,7 @@ fn the_ledger_keeps_what_waits_and_what_is_due() {
     assert_eq!((ledger.late(1000).unwrap(), ledger.late(1001).unwrap()), (0, 1));
     // A newer one has all that the one before had.
     assert_eq!(ledger.stage(&entry(2, 5)).unwrap(), [entry(1, 4).id]);
-    assert!(!ledger.uploaded(&entry(1, 4).id).unwrap() && ledger.uploaded(&entry(2, 5).id).unwrap());
+    assert!(!ledger.settled(&entry(1, 4).id, "").unwrap() && ledger.settled(&entry(2, 5).id, "").unwrap());
     assert_eq!(ledger.staged(10).unwrap(), []);
     assert_eq!(ledger.newest(subject).unwrap(), Some(Entry { uploaded: true, ..entry(2, 5) }));
     // One that no store is to have waits no more either, and says why.

@@ -1,6 +1,7 @@
 //! A folder as a store: on another disk or a network mount, so that a backup is somewhere else than what it is of.
 
 use super::{Listed, Octets, Source, StoreError};
+use crate::limits::SUBJECTS_MAX;
 use crate::throttle::Throttle;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -128,11 +129,39 @@ impl Folder {
         Ok(listed)
     }
 
+    pub(super) async fn folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let io = |error: std::io::Error| self.error(&error);
+        let mut names = Vec::new();
+        let mut entries = match fs::read_dir(self.path(prefix)).await {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
+            Err(error) => return Err(io(error)),
+        };
+        while let Some(entry) = entries.next_entry().await.map_err(io)? {
+            if names.len() >= SUBJECTS_MAX {
+                break;
+            }
+            let is_folder = entry.file_type().await.is_ok_and(|kind| kind.is_dir());
+            names.extend(entry.file_name().into_string().ok().filter(|_| is_folder));
+        }
+        Ok(names)
+    }
+
     pub(super) async fn remove(&self, name: &str) -> Result<(), StoreError> {
         let path = self.path(name);
         match fs::remove_file(&path).await {
             Ok(()) => self.sync_parent(&path).await,
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.error(&error)),
+        }
+    }
+
+    /// Removes a folder with nothing in it; one that is not empty, or not there, is left as it is.
+    pub(super) async fn remove_folder(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.path(name);
+        match fs::remove_dir(&path).await {
+            Ok(()) => self.sync_parent(&path).await,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => Ok(()),
             Err(error) => Err(self.error(&error)),
         }
     }

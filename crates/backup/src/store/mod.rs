@@ -9,13 +9,14 @@ pub use folder::Folder;
 pub use s3::S3;
 
 use crate::limits::{LISTED_MAX, SMALL_BYTES_MAX};
-use crate::manifest::{MANIFEST, Manifest, folder};
+use crate::manifest::{MANIFEST, Manifest, UPLOAD, folder};
 use crate::throttle::Throttle;
 use bytes::Bytes;
 use daemon::config::{BackupStore, StoreKind};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use model::MailboxId;
 use std::path::Path;
 use tokio::io::AsyncWriteExt;
 
@@ -46,6 +47,22 @@ pub enum StoreError {
     /// What was read is not what its node said it is.
     #[error("the snapshot differs from its digest: a disk or a network between here and there is at fault")]
     Differs,
+    /// The directory was not to be asked.
+    #[error("nobody says where it goes ({0}): it is tried again")]
+    Directory(String),
+    /// The directory does not know whose it is.
+    #[error(
+        "it goes nowhere, because the directory says: {0}; it waits at its node, and `brevdue alias erase` ends what an erasure left"
+    )]
+    Ownerless(String),
+    /// It is to go to a store that this configuration does not have.
+    #[error(
+        "it goes to the store `{0}`, which the worker's configuration does not have: describe it in [[backup.stores]], or choose another with `brevdue alias backup` or `brevdue domain set … backup_store`"
+    )]
+    Unknown(String),
+    /// The store cannot do this.
+    #[error("{0}")]
+    Unsupported(String),
     /// The configuration.
     #[error("{0}")]
     Configuration(String),
@@ -73,6 +90,15 @@ pub struct Listed {
     pub bytes: u64,
     /// When it was last written, milliseconds since 1970.
     pub modified_ms: i64,
+}
+
+/// What there is of a subject, the newest first.
+#[derive(Debug, Default)]
+pub struct All {
+    /// Backups.
+    pub whole: Vec<Manifest>,
+    /// What counts for nothing: somebody or something removed the data, or a part of it.
+    pub lost: Vec<Manifest>,
 }
 
 /// A store.
@@ -169,6 +195,33 @@ impl Store {
         }
     }
 
+    /// Removes what an upload left; for the note about one in parts that upload is ended first, or its parts would lie there, seen by
+    /// nobody and paid for. Whether one was.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn discard(&self, name: &str) -> Result<bool, StoreError> {
+        match self {
+            Self::S3(s3) if name.ends_with(UPLOAD) => s3.abort(name).await,
+            Self::Folder(_) | Self::S3(_) => self.remove(name).await.map(|()| false),
+        }
+    }
+
+    /// The ids that have a folder in this one (`mailboxes/`), as many as are held in memory at most, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn subjects(&self, folders: &str) -> Result<Vec<String>, StoreError> {
+        let names = match self {
+            Self::Folder(folder) => folder.folders(folders).await?,
+            Self::S3(s3) => s3.folders(folders).await?,
+        };
+        // Whatever else lies there is none of ours.
+        let mut ids: Vec<String> = names.into_iter().filter(|name| name.parse::<MailboxId>().is_ok()).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
     /// Whether it can be used.
     ///
     /// # Errors
@@ -185,23 +238,51 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn backups(&self, kind: &str, subject: &str) -> Result<Vec<Manifest>, StoreError> {
+        Ok(self.all(kind, subject).await?.whole)
+    }
+
+    /// The backups of a subject, and what were some: their manifests are there, and the data is not, or not all of it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn all(&self, kind: &str, subject: &str) -> Result<All, StoreError> {
         let listed = self.list(&folder(kind, subject)).await?;
-        let mut found = Vec::new();
+        let mut all = All::default();
         for each in listed.iter().filter(|each| each.name.ends_with(MANIFEST)) {
-            let manifest = match self.get_small(&each.name).await {
-                Ok(octets) => Manifest::parse(&octets),
-                // Retention may remove one between the list and the look.
-                Err(StoreError::Missing(_)) => None,
-                Err(error) => return Err(error),
-            };
-            let Some(manifest) = manifest.filter(|manifest| manifest.name() == each.name) else { continue };
-            let data = manifest.data_name();
-            if listed.iter().any(|other| other.name == data && other.bytes == manifest.bytes) {
-                found.push(manifest);
+            let Some(manifest) = self.manifest(each).await? else { continue };
+            let side = if is_whole(&manifest, &listed) { &mut all.whole } else { &mut all.lost };
+            side.push(manifest);
+        }
+        for side in [&mut all.whole, &mut all.lost] {
+            side.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| b.id.cmp(&a.id)));
+        }
+        Ok(all)
+    }
+
+    /// The newest backup of a subject, and how many there are at most: the others are not looked into.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn newest(&self, kind: &str, subject: &str) -> Result<Option<(Manifest, usize)>, StoreError> {
+        let listed = self.list(&folder(kind, subject)).await?;
+        let manifests: Vec<&Listed> = listed.iter().filter(|each| each.name.ends_with(MANIFEST)).collect();
+        for each in manifests.iter().rev() {
+            let manifest = self.manifest(each).await?.filter(|manifest| is_whole(manifest, &listed));
+            if let Some(manifest) = manifest {
+                return Ok(Some((manifest, manifests.len())));
             }
         }
-        found.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| b.id.cmp(&a.id)));
-        Ok(found)
+        Ok(None)
+    }
+
+    /// The manifest of this name, if it is one of that.
+    async fn manifest(&self, each: &Listed) -> Result<Option<Manifest>, StoreError> {
+        match self.get_small(&each.name).await {
+            Ok(octets) => Ok(Manifest::parse(&octets).filter(|manifest| manifest.name() == each.name)),
+            // Retention may remove one between the list and the look.
+            Err(StoreError::Missing(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes a backup: the manifest first, so that what is left at any moment is whole or counts for nothing.
@@ -213,20 +294,43 @@ impl Store {
         self.remove(&manifest.data_name()).await
     }
 
-    /// Removes everything of a mailbox, backups and what uploads left; how many objects that were.
+    /// Names of everything of a mailbox, backups and what uploads left.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn erase(&self, mailbox: &model::MailboxId) -> Result<usize, StoreError> {
-        let id = mailbox.to_string();
-        let mut removed = 0;
+    pub async fn objects(&self, mailbox: &MailboxId) -> Result<Vec<String>, StoreError> {
+        let mut names = Vec::new();
         for kind in ["mailbox", "waiting"] {
-            let mut listed = self.list(&folder(kind, &id)).await?;
-            // Manifests first.
-            listed.sort_by_key(|each| !each.name.ends_with(MANIFEST));
-            for each in listed {
-                self.remove(&each.name).await?;
-                removed += 1;
+            let listed = self.list(&folder(kind, &mailbox.to_string())).await?;
+            names.extend(listed.into_iter().map(|each| each.name));
+        }
+        Ok(names)
+    }
+
+    /// Removes everything of a mailbox, backups and what uploads left; the names of what was removed.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn erase(&self, mailbox: &MailboxId) -> Result<Vec<String>, StoreError> {
+        let id = mailbox.to_string();
+        let mut removed = Vec::new();
+        for kind in ["mailbox", "waiting"] {
+            let folder_name = folder(kind, &id);
+            loop {
+                let mut listed = self.list(&folder_name).await?;
+                // Manifests first.
+                listed.sort_by_key(|each| !each.name.ends_with(MANIFEST));
+                let more = listed.len() >= LISTED_MAX;
+                for each in listed {
+                    self.discard(&each.name).await?;
+                    removed.push(each.name);
+                }
+                if !more {
+                    break;
+                }
+            }
+            if let Self::Folder(folder) = self {
+                folder.remove_folder(&folder_name).await?;
             }
         }
         Ok(removed)
@@ -258,4 +362,9 @@ impl Store {
         let same = bytes == manifest.bytes && crate::manifest::hex(&digest.finish()) == manifest.sha256;
         if same { Ok(()) } else { Err(StoreError::Differs) }
     }
+}
+
+fn is_whole(manifest: &Manifest, listed: &[Listed]) -> bool {
+    let data = manifest.data_name();
+    listed.iter().any(|other| other.name == data && other.bytes == manifest.bytes)
 }

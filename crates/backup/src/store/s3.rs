@@ -6,7 +6,9 @@
 //! its SHA-256, which the store compares, and the whole is compared with the snapshot's before it is completed.
 
 use super::{Listed, Octets, Source, StoreError};
-use crate::limits::{LISTED_MAX, PARTS_MAX, STORE_CONNECT_SECONDS_MAX, STORE_REQUEST_SECONDS_MAX, STORE_TRIES_MAX};
+use crate::limits::{
+    LISTED_MAX, PARTS_MAX, STORE_CONNECT_SECONDS_MAX, STORE_REQUEST_SECONDS_MAX, STORE_TRIES_MAX, SUBJECTS_MAX,
+};
 use crate::manifest::UPLOAD;
 use crate::throttle::Throttle;
 use aws_sdk_s3::Client;
@@ -237,6 +239,46 @@ impl S3 {
             }
         }
         Ok(listed)
+    }
+
+    /// Names between this prefix and the next slash.
+    pub(super) async fn folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let within = self.key(prefix);
+        let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(&within).delimiter("/");
+        let mut pages = list.into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed(prefix, &error))?;
+            let found = page.common_prefixes().iter().filter_map(|each| each.prefix()?.strip_prefix(&within));
+            names.extend(found.map(|name| name.trim_end_matches('/').to_owned()));
+            if names.len() >= SUBJECTS_MAX {
+                break;
+            }
+        }
+        Ok(names)
+    }
+
+    /// Ends the upload that a note is about, and removes the note; whether there was one.
+    pub(super) async fn abort(&self, note: &str) -> Result<bool, StoreError> {
+        let name = note.strip_suffix(UPLOAD).unwrap_or(note);
+        let known = match self.get(note).await {
+            Ok(octets) => collect(octets).await?,
+            Err(StoreError::Missing(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let id = String::from_utf8(known).ok().filter(|id| !id.is_empty());
+        // A note that names nothing leads nowhere.
+        let Some(id) = id else { return self.remove(note).await.map(|()| false) };
+        let abort = self.client.abort_multipart_upload().bucket(&self.bucket).key(self.key(name)).upload_id(id);
+        let aborted = match abort.send().await.map_err(|error| failed(name, &error)) {
+            Ok(_) => true,
+            // It was completed, or somebody ended it.
+            Err(StoreError::Missing(_)) => false,
+            // The note stays: without it nobody would find the upload again.
+            Err(error) => return Err(error),
+        };
+        self.remove(note).await?;
+        Ok(aborted)
     }
 
     pub(super) async fn remove(&self, name: &str) -> Result<(), StoreError> {

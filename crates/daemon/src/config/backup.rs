@@ -2,6 +2,7 @@
 
 use super::check::within;
 use super::error::Wrong;
+use model::StoreName;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ pub struct Backup {
     pub uploads_max: usize,
     /// Octets a second of all uploads; 0 is no limit.
     pub bytes_per_second_max: u64,
-    /// Where backups are: new ones go to the first.
+    /// Where backups are: new ones go to the first, unless the domain or the alias says another.
     pub stores: Vec<BackupStore>,
 }
 
@@ -122,6 +123,13 @@ pub(super) fn check(backup: &Backup) -> Result<(), Wrong> {
 }
 
 fn store(store: &BackupStore) -> Result<(), Wrong> {
+    if let Err(error) = store.name.parse::<StoreName>() {
+        return Err(Wrong {
+            key: "backup.stores.name",
+            problem: format!("`{}` is none: {error}", store.name),
+            remedy: "choose a plain name, which domains and aliases can be given as the setting backup_store",
+        });
+    }
     within("backup.stores.part_bytes", store.part_bytes, PART_BYTES_MIN..=PART_BYTES_MAX)?;
     let missing = |key, remedy| Wrong { key, problem: format!("not set for the store `{}`", store.name), remedy };
     match store.kind {

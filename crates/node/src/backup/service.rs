@@ -95,11 +95,12 @@ impl Backup for Service {
         &self,
         request: Request<proto::UploadedRequest>,
     ) -> Result<Response<proto::UploadedReply>, Status> {
-        let id = snapshot_id(&request.get_ref().id)?;
+        let proto::UploadedRequest { id, unwanted } = request.into_inner();
+        let id = snapshot_id(&id)?;
         self.on_disk(move |primary| {
             if let Some((stage, _)) = primary.staging.find(&id)? {
                 // The row first: a file without one that waits is removed at the next start.
-                stage.ledger().uploaded(&id)?;
+                stage.ledger().settled(&id, &unwanted)?;
                 stage.remove(&id);
             } else {
                 // An erasure has the mailbox's id; of another one there is nothing to be found.

@@ -89,8 +89,11 @@ impl Resident {
             let mut ledger = primary.staging.of(&at)?.ledger();
             let subject = (Kind::Mailbox, *id.as_bytes());
             let newest = ledger.newest(subject)?;
-            let changed = newest.as_ref().is_none_or(|entry| entry.snapshot.changes != changes);
-            if changed {
+            // One that no store was to have is no backup of this state, for where backups go may be another place by now; but nobody
+            // waits for the next.
+            let unwanted = newest.as_ref().is_some_and(mailbox::ledger::Entry::is_unwanted);
+            let changed = unwanted || newest.as_ref().is_none_or(|entry| entry.snapshot.changes != changes);
+            if changed && !unwanted {
                 ledger.mark_due(subject, now)?;
             }
             if let (Wish::Asked, Some(waits)) =

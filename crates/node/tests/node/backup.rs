@@ -109,7 +109,10 @@ async fn a_snapshot_waits_until_a_worker_says_that_it_is_kept() {
     assert!(!stage.join("abcdefabcdefabcdefabcdef.sqlite.part").exists());
     assert_eq!(staged(&world).await.iter().map(|each| &each.id).collect::<Vec<_>>(), [&newer.id]);
     for _ in 0..2 {
-        backups(&world, Role::Backup).uploaded(UploadedRequest { id: newer.id.clone() }).await.unwrap();
+        backups(&world, Role::Backup)
+            .uploaded(UploadedRequest { id: newer.id.clone(), ..UploadedRequest::default() })
+            .await
+            .unwrap();
     }
     assert_eq!(staged(&world).await, []);
     let state = state(&world, &owner).await;

@@ -139,7 +139,7 @@ async fn backups(admin: &Admin, mailbox_id: &str) -> Result<Vec<Backups>, Failur
     for (name, store) in backup::stores(&admin.config.backup)? {
         let objects =
             store.erase(&mailbox).await.map_err(|error| Failure::refused(error).of(&format!("store {name}")))?;
-        removed.push(Backups { store: name, objects });
+        removed.push(Backups { store: name, objects: objects.len() });
     }
     Ok(removed)
 }
