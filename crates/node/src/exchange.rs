@@ -131,9 +131,10 @@ impl Exchange {
             // Names may reach the disk in any order: that the old ones are gone comes first.
             sync_folder_of(disk, &self.target)?;
             disk.rename(&self.prepared, &self.target)?;
-            sync_folder_of(disk, &self.target)?;
-            sync_folder_of(disk, &self.prepared)?;
         }
+        // Also when it was done before: a process that was killed may not have come to this line.
+        sync_folder_of(disk, &self.target)?;
+        sync_folder_of(disk, &self.prepared)?;
         disk.remove(journal)?;
         sync_folder_of(disk, journal)
     }
