@@ -48,6 +48,9 @@ mod snapshot;
 mod socket;
 mod sort;
 mod thread;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+mod trials;
 mod upload;
 mod verb;
 mod view;

@@ -18,6 +18,9 @@ pub struct Waiting {
     node: NodeKey,
 }
 
+/// Ways in which each change of the longest history here is cut.
+const WAYS: usize = 4;
+
 /// A message that waits.
 pub type Held = (u8, Vec<u8>, Vec<u8>, bool);
 
@@ -115,7 +118,7 @@ fn mail_that_waits() {
     let look = |_: &'static FaultyDisk| waiting.look();
     let go_on = |acknowledged: &mut Acknowledged<Vec<Held>>| waiting.go_on(acknowledged);
     let history = waiting.disk.history();
-    Trial { name: "waiting", disk: waiting.disk, history, acknowledged, look: &look, go_on: &go_on }.run();
+    Trial { name: "waiting", disk: waiting.disk, history, acknowledged, look: &look, go_on: &go_on }.run_in(WAYS);
 }
 
 /// The released schema that an old file is of.
