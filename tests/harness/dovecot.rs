@@ -20,6 +20,11 @@ pub struct Dovecot {
 impl Dovecot {
     /// Starts with these users; `None` where Dovecot is not installed.
     pub fn start(users: &[User]) -> Option<Self> {
+        Self::start_with(users, "")
+    }
+
+    /// The same, with further lines of its configuration, which win over those before.
+    pub fn start_with(users: &[User], further: &str) -> Option<Self> {
         Command::new("dovecot").arg("--version").output().ok()?;
         let folder = tempfile::Builder::new().prefix("dovecot-").tempdir().expect("a temporary folder");
         let root = folder.path().display();
@@ -40,7 +45,7 @@ impl Dovecot {
              service_count = 0\n process_min_avail = 1\n}}\n\
              service lmtp {{\n inet_listener lmtp {{\n address = 127.0.0.1\n port = {lmtp}\n }}\n}}\n\
              service imap {{\n process_limit = 1000\n service_count = 0\n}}\n\
-             namespace inbox {{\n inbox = yes\n separator = /\n}}\n"
+             namespace inbox {{\n inbox = yes\n separator = /\n}}\n{further}"
         );
         let file = folder.path().join("dovecot.conf");
         fs::write(&file, configuration).expect("written");

@@ -20,6 +20,7 @@ pub mod sink;
 pub mod smtp;
 pub mod strangers;
 pub mod tls;
+pub mod tokens;
 pub mod transcript;
 pub mod value;
 pub mod vouch;

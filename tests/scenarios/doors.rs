@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod erase;
+mod memory;
+mod other_servers;
 mod remote;
 
 use harness::client::{run, script, stdout};

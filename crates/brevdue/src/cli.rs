@@ -7,7 +7,7 @@ mod mail;
 
 pub use account::{AccountCommand, Limits};
 pub use backup::{BackupArgs, BackupCommand, CatalogueCommand, RestoreArgs, RestoreCatalogueArgs};
-pub use doors::{ExportArgs, ExportFormat, FileCipher, ImapArgs, ImportArgs, ImportFormat};
+pub use doors::{ExportArgs, ExportFormat, FileCipher, ImapArgs, ImportArgs, ImportFormat, TlsMode};
 pub use mail::{
     Algorithms, DkimCommand, DnsArgs, Mode, PatternCommand, Payload, SrsCommand, Targets, WebhookCommand, Without,
 };

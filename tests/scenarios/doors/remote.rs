@@ -60,8 +60,17 @@ fn a_dovecot_moves_in_though_the_import_is_killed() {
     let password = out(&dev, "their-password");
     fs::write(&password, &theirs.password).expect("written");
     let server = format!("127.0.0.1:{}", dovecot.imap);
-    let words =
-        ["import", "--imap", &server, "--imap-user", &theirs.address, "--imap-password-file", &password, "--plaintext"];
+    let words = [
+        "import",
+        "--imap",
+        &server,
+        "--imap-user",
+        &theirs.address,
+        "--imap-password-file",
+        &password,
+        "--tls",
+        "none",
+    ];
     let mut imap = Imap::sign_in(&dev, dev.user(1));
     for part in 1..=3 {
         let mut import =

@@ -88,7 +88,7 @@ pub enum ImportFormat {
 /// Arguments of an import from another server.
 #[derive(Debug, Args)]
 pub struct ImapArgs {
-    /// The IMAP server to import from; port 993 unless one is named.
+    /// The IMAP server to import from; port 993 unless one is named, and without TLS from the beginning 143.
     #[arg(long, value_name = "HOST[:PORT]", requires = "imap_user")]
     pub imap: Option<String>,
     /// Who to sign in as there.
@@ -103,10 +103,21 @@ pub struct ImapArgs {
     /// Trust this authority instead of the system's.
     #[arg(long, value_name = "FILE", requires = "imap")]
     pub ca: Option<PathBuf>,
-    /// Without TLS; to this machine only.
-    #[arg(long, requires = "imap")]
-    pub plaintext: bool,
+    /// How the connection is secured.
+    #[arg(long, value_enum, default_value_t = TlsMode::Implicit, value_name = "WHEN")]
+    pub tls: TlsMode,
     /// Leave out this folder of the other server.
     #[arg(long = "without", value_name = "FOLDER", requires = "imap")]
     pub without: Vec<String>,
+}
+
+/// When TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TlsMode {
+    /// With the first octet.
+    Implicit,
+    /// By STARTTLS.
+    Starttls,
+    /// Never; to this machine only.
+    None,
 }

@@ -3,12 +3,13 @@
 
 mod connect;
 mod folders;
+mod greeting;
 mod read;
 mod sign_in;
 mod value;
 mod wire;
 
-use crate::cli::ImapArgs;
+use crate::cli::{ImapArgs, TlsMode};
 use crate::failure::Failure;
 use crate::terminal;
 use read::SignedIn;
@@ -16,13 +17,15 @@ use std::path::PathBuf;
 use vault::Password;
 
 /// The port of IMAP over TLS (RFC 8314 §3.2).
-const PORT: u16 = 993;
+const PORT_TLS: u16 = 993;
+/// The port of IMAP that begins in the clear (RFC 9051 §2.1).
+const PORT_PLAIN: u16 = 143;
 
 /// How who signs in is proven to be them.
 pub enum Proof {
     /// With a password: PLAIN (RFC 4616) or LOGIN.
     Password(Password),
-    /// With an access token: XOAUTH2, as Google and Microsoft have it.
+    /// With an access token: XOAUTH2, as Google and Microsoft have it, or OAUTHBEARER (RFC 7628).
     Token(Password),
 }
 
@@ -33,7 +36,7 @@ pub struct Remote {
     user: String,
     proof: Proof,
     ca: Option<PathBuf>,
-    plaintext: bool,
+    tls: TlsMode,
     without: Vec<String>,
 }
 
@@ -42,7 +45,11 @@ impl Remote {
     pub fn new(args: &ImapArgs) -> Result<Self, Failure> {
         let missing = || Failure::Usage("give a PATH, or --imap HOST and --imap-user USER".to_owned());
         let (server, user) = (args.imap.as_deref().ok_or_else(missing)?, args.imap_user.clone().ok_or_else(missing)?);
-        let (host, port) = host_and_port(server)?;
+        let usual = match args.tls {
+            TlsMode::Implicit => PORT_TLS,
+            TlsMode::Starttls | TlsMode::None => PORT_PLAIN,
+        };
+        let (host, port) = host_and_port(server, usual)?;
         let proof = match (&args.imap_password_file, &args.xoauth2_token_file) {
             (Some(file), _) => Proof::Password(terminal::password_from_file(file)?),
             (None, Some(file)) => Proof::Token(terminal::token_from_file(file)?),
@@ -52,7 +59,7 @@ impl Remote {
             )?),
         };
         let (ca, without) = (args.ca.clone(), args.without.clone());
-        Ok(Self { host, port, user, proof, ca, plaintext: args.plaintext, without })
+        Ok(Self { host, port, user, proof, ca, tls: args.tls, without })
     }
 
     /// What tells this import from others.
@@ -64,21 +71,23 @@ impl Remote {
     pub async fn sign_in(self) -> Result<SignedIn, Failure> {
         let subject = format!("{}:{}", self.host, self.port);
         let of = |failure: Failure| failure.of(&subject);
-        let wire = connect::connect(&self.host, self.port, self.ca.as_deref(), self.plaintext).await.map_err(of)?;
-        let (wire, capabilities) = sign_in::sign_in(wire, &self.user, &self.proof).await.map_err(of)?;
+        let connected = connect::connect(&self.host, self.port, self.ca.as_deref(), self.tls).await;
+        let (wire, greeting) = connected.map_err(of)?;
+        let signed_in = sign_in::sign_in(wire, greeting, &self.user, &self.proof).await;
+        let (wire, capabilities) = signed_in.map_err(of)?;
         Ok(SignedIn::new(wire, capabilities, self.without, subject))
     }
 }
 
 /// `HOST`, `HOST:PORT`, `[::1]:PORT`, or an IPv6 address.
-fn host_and_port(text: &str) -> Result<(String, u16), Failure> {
+fn host_and_port(text: &str, usual: u16) -> Result<(String, u16), Failure> {
     let bad = || Failure::Usage(format!("{text}: is no HOST[:PORT]"));
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, rest)) => (host, rest.strip_prefix(':')),
         None if text.matches(':').count() > 1 => (text, None),
         None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
-    let port = port.map_or(Ok(PORT), |port| port.parse().map_err(|_| bad()))?;
+    let port = port.map_or(Ok(usual), |port| port.parse().map_err(|_| bad()))?;
     if host.is_empty() { Err(bad()) } else { Ok((host.to_owned(), port)) }
 }
 
@@ -88,7 +97,7 @@ mod tests {
 
     #[test]
     fn hosts_may_have_a_port() {
-        let read = |text| host_and_port(text).ok();
+        let read = |text| host_and_port(text, 993).ok();
         assert_eq!(read("mail.test"), Some(("mail.test".to_owned(), 993)));
         assert_eq!(read("mail.test:1993"), Some(("mail.test".to_owned(), 1993)));
         assert_eq!(read("[::1]:143"), Some(("::1".to_owned(), 143)));

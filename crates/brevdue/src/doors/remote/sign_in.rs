@@ -1,7 +1,8 @@
-//! The greeting, what the server can do, and the sign-in: XOAUTH2, PLAIN or LOGIN.
+//! What the server can do, and the sign-in: XOAUTH2, OAUTHBEARER, PLAIN or LOGIN.
 
 use super::Proof;
-use super::wire::{End, Wire, end_of, is_bye};
+use super::greeting::Greeting;
+use super::wire::{End, Wire, end_of};
 use crate::failure::Failure;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,13 +20,14 @@ impl Capabilities {
     }
 }
 
-/// Signs in.
-pub async fn sign_in(mut wire: Wire, user: &str, proof: &Proof) -> Result<(Wire, Capabilities), Failure> {
-    let greeting = wire.response().await?;
-    if is_bye(&greeting) || !greeting.starts_with(b"* ") {
-        return Err(Failure::refused(format!("it does not want to: {}", String::from_utf8_lossy(&greeting))));
-    }
-    if !greeting.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"* PREAUTH ")) {
+/// Signs in, where the server does not know who it is already.
+pub async fn sign_in(
+    mut wire: Wire,
+    greeting: Greeting,
+    user: &str,
+    proof: &Proof,
+) -> Result<(Wire, Capabilities), Failure> {
+    if greeting == Greeting::Hello {
         let before = capabilities(&mut wire).await?;
         match authenticate(&mut wire, &before, user, proof).await? {
             End::Ok => {}
@@ -36,7 +38,8 @@ pub async fn sign_in(mut wire: Wire, user: &str, proof: &Proof) -> Result<(Wire,
     Ok((wire, capabilities))
 }
 
-async fn capabilities(wire: &mut Wire) -> Result<Capabilities, Failure> {
+/// Asks what it can do.
+pub async fn capabilities(wire: &mut Wire) -> Result<Capabilities, Failure> {
     let mut found = Capabilities::default();
     wire.done("CAPABILITY", |response| {
         let text = String::from_utf8_lossy(response).to_ascii_uppercase();
@@ -51,13 +54,24 @@ async fn capabilities(wire: &mut Wire) -> Result<Capabilities, Failure> {
 
 async fn authenticate(wire: &mut Wire, can: &Capabilities, user: &str, proof: &Proof) -> Result<End, Failure> {
     match proof {
-        Proof::Token(token) => {
+        Proof::Token(token) if can.has("AUTH=XOAUTH2") => {
             let said = Zeroizing::new(format!("user={user}\x01auth=Bearer {}\x01\x01", token.expose()));
-            sasl(wire, can, "XOAUTH2", &said).await
+            // Its account of why not is acknowledged with nothing.
+            sasl(wire, can, "XOAUTH2", (&said, "")).await
         }
+        Proof::Token(token) if can.has("AUTH=OAUTHBEARER") => {
+            // RFC 7628 §3.1; in a name of its header (RFC 5801 §4) these two stand for themselves nowhere.
+            let name = user.replace('=', "=3D").replace(',', "=2C");
+            let said = Zeroizing::new(format!("n,a={name},\x01auth=Bearer {}\x01\x01", token.expose()));
+            // RFC 7628 §3.2.3
+            sasl(wire, can, "OAUTHBEARER", (&said, "\x01")).await
+        }
+        Proof::Token(_) => Err(Failure::refused(
+            "it takes no token (XOAUTH2, OAUTHBEARER); give a password with --imap-password-file FILE",
+        )),
         Proof::Password(password) if can.has("AUTH=PLAIN") => {
             let said = Zeroizing::new(format!("\0{user}\0{}", password.expose()));
-            sasl(wire, can, "PLAIN", &said).await
+            sasl(wire, can, "PLAIN", (&said, "")).await
         }
         Proof::Password(_) if can.has("LOGINDISABLED") => {
             Err(Failure::refused("it takes no password; give a token with --xoauth2-token-file FILE"))
@@ -66,23 +80,31 @@ async fn authenticate(wire: &mut Wire, can: &Capabilities, user: &str, proof: &P
     }
 }
 
-/// AUTHENTICATE, with the first answer at once where the server takes it (RFC 4959).
-async fn sasl(wire: &mut Wire, can: &Capabilities, mechanism: &str, said: &str) -> Result<End, Failure> {
+/// AUTHENTICATE, with the first answer at once where the server takes it (RFC 4959). `further` is the answer to whatever it asks
+/// after that.
+async fn sasl(
+    wire: &mut Wire,
+    can: &Capabilities,
+    mechanism: &str,
+    (said, further): (&str, &str),
+) -> Result<End, Failure> {
     let encoded = Zeroizing::new(STANDARD.encode(said));
     let mut asked = can.has("SASL-IR");
-    let command =
-        if asked { format!("AUTHENTICATE {mechanism} {}", *encoded) } else { format!("AUTHENTICATE {mechanism}") };
-    let tag = wire.send(&Zeroizing::new(command)).await?;
+    let command = if asked {
+        Zeroizing::new(format!("AUTHENTICATE {mechanism} {}", *encoded))
+    } else {
+        Zeroizing::new(format!("AUTHENTICATE {mechanism}"))
+    };
+    let tag = wire.send(&command).await?;
     loop {
         let response = wire.response().await?;
         if let Some(end) = end_of(&tag, &response)? {
             return Ok(end);
         }
         if response.starts_with(b"+") {
-            // A second one is XOAUTH2's account of why not, which an empty answer acknowledges.
-            let answer = if asked { String::new() } else { encoded.to_string() };
+            let answer = if asked { Zeroizing::new(STANDARD.encode(further)) } else { encoded.clone() };
             asked = true;
-            wire.send_raw(Zeroizing::new(format!("{answer}\r\n")).as_bytes()).await?;
+            wire.send_raw(Zeroizing::new(format!("{}\r\n", *answer)).as_bytes()).await?;
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use zeroize::Zeroizing;
 
 /// A connection, with or without TLS.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -42,11 +43,16 @@ impl Wire {
         Self { stream: BufReader::with_capacity(READ_BYTES, stream), tags: 0 }
     }
 
+    /// The connection itself; nothing when octets have come that nobody has read.
+    pub fn into_stream(self) -> Option<Box<dyn Stream>> {
+        self.stream.buffer().is_empty().then(|| self.stream.into_inner())
+    }
+
     /// Sends a command; its tag.
     pub async fn send(&mut self, command: &str) -> Result<String, Failure> {
         self.tags += 1;
         let tag = format!("b{}", self.tags);
-        self.send_raw(format!("{tag} {command}\r\n").as_bytes()).await?;
+        self.send_raw(Zeroizing::new(format!("{tag} {command}\r\n")).as_bytes()).await?;
         Ok(tag)
     }
 
