@@ -1,7 +1,6 @@
 //! The doors: a mailbox goes out into every format and comes in again, the same in every octet, flag, date and folder.
 
 mod bad_input;
-mod erase;
 mod memory;
 mod other_servers;
 mod remote;

@@ -9,6 +9,7 @@ mod damage;
 mod disk_full;
 mod doors;
 mod engines;
+mod erase;
 mod forwarding;
 mod front_ends;
 mod hostile;

@@ -7,10 +7,13 @@ use crate::admin::Admin;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
+use backup::store::Store;
 use daemon::tls::Internal;
 use model::{Address, MailboxId, Role};
 use node_client::queue::{Queue, Queues};
 use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use wire::directory::Alias;
 use wire::grpc;
 use wire::node::{EraseRequest, ErasedFile};
@@ -26,7 +29,10 @@ pub async fn run(admin: &Admin, address: &Address, yes: bool, output: Output) ->
         let why = "its mailbox is with a node, and none runs on this folder; start `brevdue dev` on it";
         return Err(Failure::refused(why).of(&alias));
     }
-    super::known(admin, address).await?;
+    if admin.directory.credentials(address).await?.is_none() {
+        let why = "there is no such alias, and nothing of it to be erased; `brevdue alias list` shows those there are";
+        return Err(Failure::refused(why).of(&alias));
+    }
     let question =
         format!("Erase {alias}, its mailbox, the mail that waits for it, and its backups? Nothing brings them back.");
     if !yes && !terminal::confirm(&question, "give --yes to erase without being asked")? {
@@ -54,6 +60,8 @@ struct Erased {
 #[derive(Serialize)]
 struct File {
     what: String,
+    /// On the node.
+    path: String,
     octets: u64,
 }
 
@@ -61,7 +69,10 @@ struct File {
 #[derive(Serialize)]
 struct Backups {
     store: String,
-    objects: usize,
+    /// By name.
+    objects: BTreeSet<String>,
+    #[serde(skip)]
+    place: Arc<Store>,
 }
 
 impl Erased {
@@ -69,10 +80,11 @@ impl Erased {
         let mut lines: Vec<String> = self
             .files
             .iter()
-            .map(|file| format!("node {}: {}, {} octets", self.node, file.what, file.octets))
+            .map(|file| format!("node {}: {}, {} octets, {}", self.node, file.what, file.octets, file.path))
             .collect();
         lines.push(format!("node {}: {} messages of its queue", self.node, self.queue_entries));
-        lines.extend(self.backups.iter().map(|store| format!("store {}: {} objects", store.store, store.objects)));
+        lines
+            .extend(self.backups.iter().map(|store| format!("store {}: {} objects", store.store, store.objects.len())));
         lines.push(format!("directory: {} with its credentials and keys", self.address));
         lines.push(format!("{} is erased.", self.address));
         lines
@@ -81,9 +93,14 @@ impl Erased {
 
 async fn everything(admin: &Admin, alias: &Alias) -> Result<Erased, Failure> {
     let node = alias.placement.as_ref().map(|placement| placement.node_id.clone()).unwrap_or_default();
+    let mailbox: MailboxId = alias.mailbox_id.parse()?;
+    // First, to be told of: from the node on the backup worker removes them, too.
+    let mut backups = Backups::list(admin, &mailbox).await?;
     let files = files(admin, &node, &alias.mailbox_id).await?;
     let queue_entries = queued(admin, &node, &alias.mailbox_id).await?;
-    let backups = backups(admin, &alias.mailbox_id).await?;
+    for store in &mut backups {
+        store.erase(&mailbox).await?;
+    }
     let (address, mailbox_id) = (alias.address.clone(), alias.mailbox_id.clone());
     Ok(Erased { address, mailbox_id, node, files, queue_entries, backups })
 }
@@ -97,7 +114,7 @@ async fn files(admin: &Admin, node: &str, mailbox_id: &str) -> Result<Vec<File>,
     let mut client = grpc::node_client(grpc::connect(&endpoint, Role::Node, tls.client)?);
     let answer = client.erase(EraseRequest { mailbox_id: mailbox_id.to_owned() }).await;
     let erased = answer.map_err(|status| Failure::refused(format!("node {node}: {}", status.message())))?;
-    let file = |file: ErasedFile| File { what: file.name, octets: file.bytes };
+    let file = |file: ErasedFile| File { what: file.name, path: file.path, octets: file.bytes };
     Ok(erased.into_inner().files.into_iter().map(file).collect())
 }
 
@@ -132,14 +149,22 @@ fn is_of(entry: &Entry, mailbox_id: &str) -> bool {
     entry.envelope.as_ref().is_some_and(|envelope| envelope.sender_mailbox == mailbox_id)
 }
 
-/// Removes every backup from every store; objects that were removed.
-async fn backups(admin: &Admin, mailbox_id: &str) -> Result<Vec<Backups>, Failure> {
-    let mailbox: MailboxId = mailbox_id.parse()?;
-    let mut removed = Vec::new();
-    for (name, store) in backup::stores(&admin.config.backup)? {
-        let objects =
-            store.erase(&mailbox).await.map_err(|error| Failure::refused(error).of(&format!("store {name}")))?;
-        removed.push(Backups { store: name, objects: objects.len() });
+impl Backups {
+    /// What every store has of the mailbox.
+    async fn list(admin: &Admin, mailbox: &MailboxId) -> Result<Vec<Self>, Failure> {
+        let mut all = Vec::new();
+        for (name, store) in backup::stores(&admin.config.backup)? {
+            // One that cannot be asked now is not erased from either, and then the command is not done.
+            let objects = store.objects(mailbox).await.unwrap_or_default();
+            all.push(Self { objects: objects.into_iter().collect(), store: name, place: store });
+        }
+        Ok(all)
     }
-    Ok(removed)
+
+    /// Removes it, and what has come since.
+    async fn erase(&mut self, mailbox: &MailboxId) -> Result<(), Failure> {
+        let erased = self.place.erase(mailbox).await;
+        self.objects.extend(erased.map_err(|error| Failure::refused(error).of(&format!("store {}", self.store)))?);
+        Ok(())
+    }
 }
