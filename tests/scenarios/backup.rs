@@ -16,12 +16,12 @@ const LARGE_BYTES: usize = 4_000_000;
 const LARGE: usize = 5;
 
 /// A `brevdue backup …` on this `dev`.
-fn backup(dev: &Dev, words: &[&str]) -> Output {
+pub(super) fn backup(dev: &Dev, words: &[&str]) -> Output {
     let mut command = Command::new(binary());
     command.arg("--data").arg(dev.data()).args(["--json", "backup"]).args(words).output().expect("it runs")
 }
 
-fn done(dev: &Dev, words: &[&str]) -> Value {
+pub(super) fn done(dev: &Dev, words: &[&str]) -> Value {
     let output = backup(dev, words);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{words:?}: {said}");
@@ -29,30 +29,30 @@ fn done(dev: &Dev, words: &[&str]) -> Value {
 }
 
 /// The line that says why it was refused.
-fn refused(dev: &Dev, words: &[&str]) -> String {
+pub(super) fn refused(dev: &Dev, words: &[&str]) -> String {
     let output = backup(dev, words);
     assert_eq!(output.status.code(), Some(1), "{words:?}");
     String::from_utf8(output.stderr).expect("text")
 }
 
-fn password(dev: &Dev, user: &User) -> String {
+pub(super) fn password(dev: &Dev, user: &User) -> String {
     let file = dev.scratch().join(format!("password-{}", user.address));
     fs::write(&file, format!("{}\n", user.password)).expect("written");
     file.to_str().expect("a path in UTF-8").to_owned()
 }
 
-fn now(dev: &Dev, user: &User) -> Value {
+pub(super) fn now(dev: &Dev, user: &User) -> Value {
     done(dev, &["now", &user.address, "--password-file", &password(dev, user)])
 }
 
-fn list(dev: &Dev, user: &User) -> Vec<Value> {
+pub(super) fn list(dev: &Dev, user: &User) -> Vec<Value> {
     done(dev, &["list", &user.address]).as_array().expect("a list").clone()
 }
 
 /// Everything that is in a mailbox, by folder: of each message UID, flags, date and octets.
-type Contents = BTreeMap<String, Vec<(u32, String, Vec<u8>)>>;
+pub(super) type Contents = BTreeMap<String, Vec<(u32, String, Vec<u8>)>>;
 
-fn contents(dev: &Dev, user: &User) -> Contents {
+pub(super) fn contents(dev: &Dev, user: &User) -> Contents {
     let mut imap = Imap::sign_in(dev, user);
     let mut folders = imap.ok("LIST \"\" *").lines();
     // A name that is there for its children alone holds nothing.
@@ -77,7 +77,7 @@ fn contents(dev: &Dev, user: &User) -> Contents {
 }
 
 /// A mailbox with folders, flags, keywords, dates and attachments.
-fn fill(dev: &Dev, user: &User) {
+pub(super) fn fill(dev: &Dev, user: &User) {
     let mut imap = Imap::sign_in(dev, user);
     imap.ok("CREATE Work/2026");
     for n in 0..12 {

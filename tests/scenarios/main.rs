@@ -13,6 +13,7 @@ mod erase;
 mod forwarding;
 mod front_ends;
 mod hostile;
+mod keeping;
 mod killed;
 mod leaving;
 mod long_commands;

@@ -398,6 +398,14 @@ pub enum AliasCommand {
         #[command(flatten)]
         limits: Limits,
     },
+    /// Show or choose the store that the backups of an alias go to.
+    Backup {
+        /// The address.
+        address: String,
+        /// A store of the backup worker, none for no backups at all, or inherit for what the domain's setting backup_store says.
+        #[arg(long, value_name = "NAME|inherit|none")]
+        store: Option<String>,
+    },
     /// List an alias's credentials.
     Credentials {
         /// The address.

@@ -6,11 +6,11 @@ use crate::failure::Failure;
 use crate::terminal;
 use daemon::tls::Internal;
 use model::{Address, MailboxId, Role};
-use node_client::{ClientError, NodeClient, Session};
+use node_client::{ClientError, NodeClient, Opening, Session};
 use sign_in::{Claim, Denied, Proven, SignIn};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use vault::Password;
+use vault::{MailboxKey, Password};
 
 /// Key derivations at once: a command makes one.
 const DERIVATIONS_MAX: usize = 1;
@@ -54,6 +54,35 @@ impl Owner {
         }
     }
 
+    /// Opens the mailbox with its key, for who has shown already that it is theirs.
+    pub async fn with_key(admin: &Admin, address: &Address, key: MailboxKey) -> Result<Self, Failure> {
+        let named = |failure: Failure| failure.of(&address.alias());
+        let known = admin.directory.credentials(address).await?;
+        let known = known.ok_or_else(|| named(Failure::refused(why(&Denied::Wrong))))?;
+        let alias = known.alias.unwrap_or_default();
+        let mailbox = alias.mailbox_id.parse()?;
+        let opening = Opening {
+            mailbox,
+            placement: alias.placement.unwrap_or_default(),
+            key,
+            wrapped_sealing_key: known.wrapped_sealing_key.to_vec(),
+            birth: !alias.born,
+        };
+        let opened = nodes(admin)?.open(opening).await;
+        let session = opened.map_err(|error| named(Failure::refused(why(&Denied::Mailbox(error)))))?;
+        Ok(Self { address: address.clone(), mailbox, session })
+    }
+
+    /// The same as [`Owner::prove`]; `None` when the alias has no such password.
+    pub async fn try_prove(admin: &Admin, address: &Address, password: &Password) -> Result<Option<Proven>, Failure> {
+        let way = Way::new(admin, address)?;
+        match way.tried(password).await {
+            Ok(proven) => Ok(Some(proven)),
+            Err(Denied::Wrong) => Ok(None),
+            Err(denied) => Err(way.refused(&denied)),
+        }
+    }
+
     /// Checks the password without opening the mailbox: with what this gives a copy of the mailbox opens, too.
     pub async fn prove(admin: &Admin, address: &Address, password: &Password) -> Result<Proven, Failure> {
         Way::new(admin, address)?.prove(password).await
@@ -84,21 +113,27 @@ struct Way {
 
 impl Way {
     fn new(admin: &Admin, address: &Address) -> Result<Self, Failure> {
-        let tls = Internal::load(&admin.config.internal, Role::Admin)?;
-        let front_end = format!("admin-{}", std::process::id());
-        let nodes = NodeClient::new(admin.directory.clone(), tls.client, front_end);
-        let sign_in = SignIn::new(admin.directory.clone(), nodes, DERIVATIONS_MAX);
+        let sign_in = SignIn::new(admin.directory.clone(), nodes(admin)?, DERIVATIONS_MAX);
         Ok(Self { sign_in, address: address.clone() })
     }
 
     async fn prove(&self, password: &Password) -> Result<Proven, Failure> {
+        self.tried(password).await.map_err(|denied| self.refused(&denied))
+    }
+
+    async fn tried(&self, password: &Password) -> Result<Proven, Denied> {
         let claim = Claim::new(self.address.alias().as_bytes(), password.expose().as_bytes().to_vec());
-        self.sign_in.prove(claim, HERE).await.map_err(|denied| self.refused(&denied))
+        self.sign_in.prove(claim, HERE).await
     }
 
     fn refused(&self, denied: &Denied) -> Failure {
         Failure::refused(format!("{}: {}", self.address.alias(), why(denied)))
     }
+}
+
+fn nodes(admin: &Admin) -> Result<NodeClient, Failure> {
+    let tls = Internal::load(&admin.config.internal, Role::Admin)?;
+    Ok(NodeClient::new(admin.directory.clone(), tls.client, format!("admin-{}", std::process::id())))
 }
 
 /// Why somebody was not signed in, and what to do.

@@ -1,5 +1,6 @@
 //! `brevdue alias …`: one function per command.
 
+mod backup;
 mod erase;
 mod pattern;
 mod route;
@@ -60,6 +61,9 @@ pub async fn run(admin: &Admin, command: &AliasCommand, output: Output) -> Resul
         }
         AliasCommand::Limit { address, limits } => {
             super::account::limit_alias(admin, &owner::address(address)?, *limits, output).await
+        }
+        AliasCommand::Backup { address, store } => {
+            backup::run(admin, &owner::address(address)?, store.as_deref(), output).await
         }
         AliasCommand::Credentials { address } => credentials(admin, &owner::address(address)?, output).await,
         AliasCommand::Erase { address, yes } => erase::run(admin, &owner::address(address)?, *yes, output).await,

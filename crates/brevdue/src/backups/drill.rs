@@ -2,7 +2,7 @@
 //! they are worth.
 
 use super::scratch::Scratch;
-use super::{Found, Row, alias, backups, restore};
+use super::{Found, Row, alias, restore, tried};
 use crate::admin::Admin;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -36,7 +36,7 @@ pub async fn run(
             let (_, mailbox) = alias(admin, &address).await?;
             let password = owner::password(&address, password_file)?;
             let key = Owner::prove(admin, &address, &password).await?.into_key();
-            (backups(admin, &mailbox).await?, Some((key, mailbox)))
+            (tried(admin, &mailbox).await?, Some((key, mailbox)))
         }
         None => (everybodys(admin).await?, None),
     };
@@ -79,7 +79,7 @@ async fn everybodys(admin: &Admin) -> Result<Vec<Found>, Failure> {
     let mut all = Vec::new();
     for alias in admin.directory.list_aliases(None).await? {
         let Ok(mailbox) = alias.mailbox_id.parse() else { continue };
-        all.extend(backups(admin, &mailbox).await?);
+        all.extend(tried(admin, &mailbox).await?);
     }
     Ok(all)
 }

@@ -5,7 +5,9 @@ use crate::admin::Admin;
 use crate::failure::Failure;
 use crate::output::{Output, moment, table};
 use crate::owner;
+use directory::settings::NO_STORE;
 use wire::backup::StateReply;
+use wire::directory::BackupStoreReply;
 
 /// Lists.
 pub async fn run(admin: &Admin, address: &str, output: Output) -> Result<(), Failure> {
@@ -18,10 +20,26 @@ pub async fn run(admin: &Admin, address: &str, output: Output) -> Result<(), Fai
         Ok(node) => node.state(&mailbox).await.ok(),
         Err(_) => None,
     };
-    output.answer(&rows, || lines(&rows, state.as_ref()))
+    let store = admin.directory.backup_store(&address, None).await?;
+    let to = where_to(&store, |name| admin.config.backup.stores.iter().any(|known| known.name == name));
+    output.answer(&rows, || lines(&rows, &to, state.as_ref()))
 }
 
-fn lines(rows: &[Row], state: Option<&StateReply>) -> Vec<String> {
+/// Where the next backup goes, in a line; empty where that goes without saying.
+fn where_to(store: &BackupStoreReply, is_known: impl Fn(&str) -> bool) -> String {
+    let (name, whose) = match (store.own.as_str(), store.domain.as_str()) {
+        ("", "") => return String::new(),
+        ("", domain) => (domain, "its domain"),
+        (own, _) => (own, "the alias"),
+    };
+    match name {
+        NO_STORE => format!("NOT BACKED UP: the backup store of {whose} is none"),
+        name if is_known(name) => format!("the next goes to the store {name}, as {whose} has it"),
+        name => format!("the next goes to the store {name}, as {whose} has it, which this configuration does not have"),
+    }
+}
+
+fn lines(rows: &[Row], to: &str, state: Option<&StateReply>) -> Vec<String> {
     let head = ["ID", "TIME", "OCTETS", "MESSAGES", "STORE"].map(str::to_owned).to_vec();
     let cells = |row: &Row| {
         vec![row.id.clone(), row.time.clone(), row.bytes.to_string(), row.messages.to_string(), row.store.clone()]
@@ -30,6 +48,7 @@ fn lines(rows: &[Row], state: Option<&StateReply>) -> Vec<String> {
     if rows.is_empty() {
         lines = vec!["no backups".to_owned()];
     }
+    lines.extend(Some(to.to_owned()).filter(|to| !to.is_empty()));
     lines.extend(state.map_or_else(|| vec!["its node cannot be asked what waits".to_owned()], said));
     lines
 }
@@ -38,6 +57,9 @@ fn lines(rows: &[Row], state: Option<&StateReply>) -> Vec<String> {
 fn said(state: &StateReply) -> Vec<String> {
     let late = if state.late { "LATE: " } else { "" };
     let mut lines = Vec::new();
+    if state.uploaded && !state.why.is_empty() {
+        return lines;
+    }
     if state.due_since_ms > 0 {
         let since = moment(state.due_since_ms);
         lines.push(format!(

@@ -3,16 +3,18 @@
 
 pub mod catalogue;
 mod drill;
+mod everybody;
 mod list;
 mod now;
 mod part;
 mod progress;
 mod restore;
 mod scratch;
+mod unlock;
 
 use crate::admin::Admin;
 use crate::cli::BackupCommand;
-use crate::failure::Failure;
+use crate::failure::{Failure, warn};
 use crate::output::Output;
 use backup::Nodes;
 use backup::manifest::Manifest;
@@ -31,7 +33,8 @@ pub async fn run(admin: &Admin, command: &BackupCommand, output: Output) -> Resu
         BackupCommand::Now { address, password_file } => {
             now::run(admin, address, password_file.as_deref(), output).await
         }
-        BackupCommand::List { address } => list::run(admin, address, output).await,
+        BackupCommand::List { address: Some(address) } => list::run(admin, address, output).await,
+        BackupCommand::List { address: None } => everybody::run(admin, output).await,
         BackupCommand::Catalogue(command) => catalogue::run(admin, command, output).await,
         BackupCommand::Restore(args) => restore::run(admin, args, output).await,
         BackupCommand::Drill { address, password_file, sample } => {
@@ -89,22 +92,48 @@ async fn backups(admin: &Admin, mailbox: &MailboxId) -> Result<Vec<Found>, Failu
     backups_of(&admin.config.backup, "mailbox", &mailbox.to_string()).await
 }
 
-/// Every backup of a subject in every store, the newest first.
+/// Every backup of a subject in every store, the newest first. What is none any more is told beside.
 async fn backups_of(config: &config::Backup, kind: &str, subject: &str) -> Result<Vec<Found>, Failure> {
-    let mut all = Vec::new();
-    for (name, store) in stores_of(config)? {
-        let found = store.backups(kind, subject).await;
-        let found = found.map_err(|error| Failure::refused(error).of(&format!("store {name}")))?;
-        all.extend(found.into_iter().map(|manifest| Found { store: store.clone(), name: name.clone(), manifest }));
+    let (whole, lost) = all_of(config, kind, subject).await?;
+    for Found { name, manifest, .. } in lost {
+        let (id, time) = (&manifest.id, &manifest.time);
+        warn(&format!(
+            "store {name}: the backup {id} of {time} counts for nothing: its data was deleted there, or cut short"
+        ));
     }
-    all.sort_by(|a, b| b.manifest.time.cmp(&a.manifest.time).then_with(|| b.manifest.id.cmp(&a.manifest.id)));
+    Ok(whole)
+}
+
+/// Every backup of a subject in every store, and what were some, the newest first.
+async fn all_of(config: &config::Backup, kind: &str, subject: &str) -> Result<(Vec<Found>, Vec<Found>), Failure> {
+    let (mut whole, mut lost) = (Vec::new(), Vec::new());
+    for (name, store) in stores_of(config)? {
+        let all = store.all(kind, subject).await;
+        let all = all.map_err(|error| Failure::refused(error).of(&format!("store {name}")))?;
+        let found = |manifest| Found { store: store.clone(), name: name.clone(), manifest };
+        whole.extend(all.whole.into_iter().map(found));
+        lost.extend(all.lost.into_iter().map(found));
+    }
+    for side in [&mut whole, &mut lost] {
+        side.sort_by(|a, b| b.manifest.time.cmp(&a.manifest.time).then_with(|| b.manifest.id.cmp(&a.manifest.id)));
+    }
+    Ok((whole, lost))
+}
+
+/// Every backup of a mailbox and what were some: to try out, both.
+async fn tried(admin: &Admin, mailbox: &MailboxId) -> Result<Vec<Found>, Failure> {
+    let (mut all, lost) = all_of(&admin.config.backup, "mailbox", &mailbox.to_string()).await?;
+    all.extend(lost);
     Ok(all)
 }
 
 /// The alias, its mailbox, and the label of its node.
 async fn alias(admin: &Admin, address: &Address) -> Result<(Alias, MailboxId), Failure> {
     let found = admin.directory.resolve(address).await?;
-    let none = || Failure::refused("there is no such alias; `brevdue alias list` shows them").of(&address.alias());
+    let none = || {
+        let why = "there is no such alias; `brevdue alias list` shows them, and `brevdue backup list` the mailboxes that there are backups of";
+        Failure::refused(why).of(&address.alias())
+    };
     let found = found.ok_or_else(none)?;
     let mailbox = found.mailbox_id.parse().map_err(|_| none())?;
     Ok((found, mailbox))

@@ -35,11 +35,14 @@ pub async fn run(admin: &Admin, address: &str, password_file: Option<&Path>, out
     let (alias, mailbox) = alias(admin, &address).await?;
     let node = node_of(admin, &alias).await?;
     let deadline = Instant::now() + WAIT + WAIT * u32::try_from(taken.bytes / GIGABYTE).unwrap_or(u32::MAX);
-    loop {
+    let id = loop {
         let state = node.state(&mailbox).await?;
+        if state.uploaded && !state.why.is_empty() {
+            return Err(Failure::refused(state.why).of(&address.alias()));
+        }
         // A newer one has everything that this one has.
         if state.uploaded {
-            break;
+            break state.newest.map(|newest| newest.id).unwrap_or_default();
         }
         if !state.why.is_empty() {
             let why = format!("the snapshot waits on its node, because the backup worker failed: {}", state.why);
@@ -50,10 +53,11 @@ pub async fn run(admin: &Admin, address: &str, password_file: Option<&Path>, out
             return Err(Failure::refused(why).of(&address.alias()));
         }
         tokio::time::sleep(LOOK).await;
-    }
-    let newest = backups(admin, &mailbox).await?.into_iter().next();
-    let newest = newest.ok_or_else(|| {
-        let why = "the worker says that it is kept, but the stores of this configuration have no backup; does it name the worker's?";
+    };
+    // Not the first of them: two of one second are in no order.
+    let kept = backups(admin, &mailbox).await?.into_iter().find(|found| found.manifest.id == id);
+    let newest = kept.ok_or_else(|| {
+        let why = "the worker says that it is kept, but the stores of this configuration do not have it; does it name the worker's?";
         Failure::refused(why).of(&address.alias())
     })?;
     let done = Done { row: Row::new(&newest.name, &newest.manifest), unchanged: taken.unchanged };

@@ -3,6 +3,7 @@
 use super::part;
 use super::progress::Progress;
 use super::scratch::Scratch;
+use super::unlock::{Opened, unlock};
 use super::{Found, alias, backups, node_of};
 use crate::admin::Admin;
 use crate::cli::RestoreArgs;
@@ -13,11 +14,11 @@ use crate::terminal;
 use bytes::Bytes;
 use futures_util::stream;
 use mailbox::snapshot::{Pace, Subject, inspect};
-use model::{MailboxId, NodeId};
+use model::{Address, MailboxId, NodeId};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tokio::io::AsyncReadExt;
-use vault::MailboxKey;
+use vault::{MailboxKey, Password};
 use wire::backup::restore_request::Step;
 use wire::backup::{RestoreBegin, RestoreRequest};
 use wire::directory::Alias;
@@ -33,59 +34,114 @@ struct Restored {
     messages: u64,
     #[serde(skip_serializing_if = "String::is_empty")]
     aside: String,
+    /// The name of the password that opened it, when that is one of then.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    kept_credential: String,
+}
+
+/// Whose backup it is.
+pub struct Origin {
+    /// The alias and its address, when it is there.
+    pub alias: Option<(Address, Alias)>,
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// How people call it.
+    pub name: String,
+}
+
+impl Origin {
+    async fn find(admin: &Admin, args: &RestoreArgs) -> Result<Self, Failure> {
+        if let Some(id) = &args.mailbox {
+            let mailbox = id.parse().map_err(|error| Failure::refused(error).of(id))?;
+            return Ok(Self { alias: None, mailbox, name: format!("mailbox {id}") });
+        }
+        let address = owner::address(args.address.as_deref().unwrap_or_default())?;
+        let (alias, mailbox) = alias(admin, &address).await?;
+        Ok(Self { name: address.alias(), alias: Some((address, alias)), mailbox })
+    }
+
+    fn password(&self, file: Option<&Path>) -> Result<Password, Failure> {
+        match (&self.alias, file) {
+            (Some((address, _)), file) => owner::password(address, file),
+            (None, Some(file)) => terminal::password_from_file(file),
+            (None, None) => terminal::ask_password(
+                &format!("A password or the recovery key of {}", self.name),
+                "give the owner's password with --password-file FILE",
+            ),
+        }
+    }
 }
 
 /// Restores.
 pub async fn run(admin: &Admin, args: &RestoreArgs, output: Output) -> Result<(), Failure> {
-    let address = owner::address(&args.address)?;
-    let (alias, mailbox) = alias(admin, &address).await?;
-    let found = choose(backups(admin, &mailbox).await?, args.backup.as_deref()).map_err(|f| f.of(&address.alias()))?;
+    let origin = Origin::find(admin, args).await?;
+    let all = backups(admin, &origin.mailbox).await?;
+    let found = choose(all, args.backup.as_deref()).map_err(|failure| failure.of(&origin.name))?;
     let whole = args.to.is_none() && args.folder.is_none();
     if whole && !args.yes {
         let question = format!(
             "Replace the mailbox of {} with its backup of {}? What it is now is kept aside on its node.",
-            address.alias(),
-            found.manifest.time
+            origin.name, found.manifest.time
         );
         if !terminal::confirm(&question, "give --yes to restore without being asked")? {
             return Err(Failure::refused("not restored"));
         }
     }
-    let password = owner::password(&address, args.password_file.as_deref())?;
-    let key = Owner::prove(admin, &address, &password).await?.into_key();
+    let password = origin.password(args.password_file.as_deref())?;
+    let Opened { key, then } = unlock(admin, &origin, &found.manifest, password).await?;
     let scratch = Scratch::make()?;
     let file = fetch(&found, &scratch).await?;
-    let options = super::options(admin);
-    check(&file, &key, &mailbox, &found, &options)?;
-    let (to, messages, aside) = if whole {
-        let reply = replace(admin, &alias, &mailbox, &key, &found, &file).await?;
-        (address.alias(), reply.messages, reply.aside)
-    } else {
-        let (target, to_password) = match &args.to {
-            Some(to) => {
-                let to = owner::address(to)?;
-                let password = owner::password(&to, args.to_password_file.as_deref())?;
-                (to, password)
-            }
-            None => (address.clone(), password),
-        };
-        let owner = Owner::sign_in(admin, &target, &to_password).await?;
-        let wanted = part::Wanted {
-            folder: args.folder.as_deref(),
-            uid: args.uid,
-            below: args.to.is_none().then_some(part::BELOW),
-        };
-        let source = part::Source::open(&file, &key, &mailbox, &options, &found.manifest)?;
-        let added = source.add(&owner, &wanted).await?;
-        (target.alias(), added, String::new())
+    check(&file, &key, &origin.mailbox, &found, &super::options(admin))?;
+    let (to, messages, aside) = match &origin.alias {
+        Some((_, alias)) if whole => {
+            let reply = replace(admin, alias, &origin.mailbox, &key, &found, &file).await?;
+            (origin.name, reply.messages, reply.aside)
+        }
+        _ => {
+            let (to, added) = add(admin, args, &origin, key, (&found, &file)).await?;
+            (to, added, String::new())
+        }
     };
-    tell(&Restored { backup: found.manifest.id, time: found.manifest.time, to, messages, aside }, output)
+    let manifest = found.manifest;
+    let kept_credential = then.unwrap_or_default();
+    tell(&Restored { backup: manifest.id, time: manifest.time, to, messages, aside, kept_credential }, output)
+}
+
+/// Adds messages of the backup to a mailbox; whose, and how many.
+async fn add(
+    admin: &Admin,
+    args: &RestoreArgs,
+    origin: &Origin,
+    key: MailboxKey,
+    (found, file): (&Found, &Path),
+) -> Result<(String, u64), Failure> {
+    let options = super::options(admin);
+    let source = part::Source::open(file, &key, &origin.mailbox, &options, &found.manifest)?;
+    let owner = match (&args.to, &origin.alias) {
+        (Some(to), _) => {
+            let to = owner::address(to)?;
+            let password = owner::password(&to, args.to_password_file.as_deref())?;
+            Owner::sign_in(admin, &to, &password).await?
+        }
+        (None, Some((address, _))) => Owner::with_key(admin, address, key).await?,
+        (None, None) => return Err(Failure::Usage("where to? Give --to ADDRESS".to_owned())),
+    };
+    let wanted =
+        part::Wanted { folder: args.folder.as_deref(), uid: args.uid, below: args.to.is_none().then_some(part::BELOW) };
+    let added = source.add(&owner, &wanted).await?;
+    Ok((owner.address.alias(), added))
 }
 
 fn tell(done: &Restored, output: Output) -> Result<(), Failure> {
     output.answer(done, || {
         let mut lines =
             vec![format!("{} messages of {} ({}) are in {}", done.messages, done.backup, done.time, done.to)];
+        if !done.kept_credential.is_empty() {
+            lines.push(format!(
+                "opened with the keys of then, which are kept with the backup, by the password named {}",
+                done.kept_credential
+            ));
+        }
         if !done.aside.is_empty() {
             lines.push(format!(
                 "what the mailbox was is {} on the node's volume; remove it when nobody needs it",

@@ -27,13 +27,14 @@ pub enum BackupCommand {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// List the backups of a mailbox, the newest first.
+    /// List the backups of a mailbox, the newest first. Without an address, every mailbox that the stores have backups of, also
+    /// those whose alias is gone.
     List {
         /// The address.
-        address: String,
+        address: Option<String>,
     },
-    /// Restore a mailbox to the moment of a backup. Asks for a password of the owner: any that the mailbox has, or the recovery
-    /// key, whenever it was made. What the mailbox is now is kept aside on its node.
+    /// Restore a mailbox to the moment of a backup. Asks for a password of the owner: any that the mailbox has, whenever it was
+    /// made, or had when the backup was made, or the recovery key. What the mailbox is now is kept aside on its node.
     Restore(RestoreArgs),
     /// Backups of the directory's catalogue: who there is, and the wrapped keys.
     #[command(subcommand)]
@@ -56,7 +57,11 @@ pub enum BackupCommand {
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
     /// The address whose backup it is.
-    pub address: String,
+    #[arg(required_unless_present = "mailbox")]
+    pub address: Option<String>,
+    /// Instead of an address the id of a mailbox whose alias is gone, as `backup list` shows it.
+    #[arg(long, value_name = "ID", conflicts_with = "address", requires = "to")]
+    pub mailbox: Option<String>,
     /// The backup, as the list names it; the newest without.
     #[arg(long, value_name = "ID")]
     pub backup: Option<String>,
