@@ -12,6 +12,7 @@ pub mod incoming;
 pub mod mailbox;
 pub mod meter;
 pub mod mirror;
+pub mod moto;
 pub mod peer;
 pub mod postfix;
 pub mod redis;

@@ -2,6 +2,7 @@
 
 use crate::backup::{backup, contents, done, fill, list, now, password, refused};
 use harness::dev::binary;
+use harness::moto::Moto;
 use harness::{Dev, Imap, User, until};
 use serde_json::{Value, json};
 use std::fs;
@@ -276,5 +277,119 @@ fn retention_goes_on_where_no_new_backup_comes() {
     // The last that there is stays, old as it is.
     assert_eq!(ids(still), [json!(last[1])]);
     assert!(foreign.iter().all(|file| file.exists()));
+    dev.stop();
+}
+
+/// Rules that somebody else has set: one for their logs, and one that moves what has a tag.
+const FOREIGN: &str = r#"[
+    {"ID": "logs", "Filter": {"Prefix": "logs/"}, "Status": "Enabled", "Expiration": {"Days": 30},
+     "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}},
+    {"ID": "cold", "Filter": {"And": {"Prefix": "", "Tags": [{"Key": "cold", "Value": "yes"}]}}, "Status": "Enabled",
+     "Transitions": [{"Days": 5, "StorageClass": "GLACIER"}], "NoncurrentVersionExpiration": {"NoncurrentDays": 9}}
+]"#;
+
+/// Two stores in one bucket: one below a prefix, and one with the bucket to itself.
+fn with_moto(moto: &Moto) -> Dev {
+    let settings = format!("[backup]\n{}{}", moto.store("s3", "of/brevdue"), moto.store("bare", ""));
+    fs::write(moto.file("settings.toml"), settings).expect("written");
+    Dev::start(1, &["--settings", moto.file("settings.toml").to_str().expect("a path in UTF-8")])
+}
+
+fn notes(dev: &Dev, store: &str) -> Vec<String> {
+    let checked = done(dev, &["store", "check", store]);
+    checked["notes"].as_array().expect("a list").iter().map(|note| note.as_str().expect("text").to_owned()).collect()
+}
+
+#[test]
+fn a_bucket_is_tried_out_and_prepared_and_others_rules_stay() {
+    let moto = Moto::start();
+    let dev = with_moto(&moto);
+    let set = |rules: &str| moto.ask(&format!("set_rules {}", rules.replace('\n', " ")));
+    let foreign = set(FOREIGN);
+    let said = notes(&dev, "s3");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("no rule ends uploads"), "{said:?}");
+    // A check leaves nothing; the worker has put there what it backs up by itself.
+    assert!(!moto.ask("objects").to_string().contains("check/"));
+    assert_eq!(moto.ask("uploads"), json!([]));
+
+    let ready = done(&dev, &["store", "prepare", "s3"]);
+    assert_eq!((ready["days"].as_u64(), ready["other_rules"].as_u64()), (Some(7), Some(2)));
+    let again = done(&dev, &["store", "prepare", "s3", "--days", "3"]);
+    assert_eq!((&again["rule"], again["other_rules"].as_u64()), (&ready["rule"], Some(2)));
+    let bare = done(&dev, &["store", "prepare", "bare"]);
+    assert_ne!(bare["rule"], ready["rule"]);
+    let rules = moto.ask("rules");
+    let rule = |id: &Value| rules.as_array().expect("rules").iter().find(|rule| rule["ID"] == *id).cloned();
+    for theirs in foreign.as_array().expect("rules") {
+        assert_eq!(rule(&theirs["ID"]).as_ref(), Some(theirs));
+    }
+    let ours = rule(&ready["rule"]).expect("ours");
+    assert_eq!(ours["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"], 3);
+    assert_eq!((&ours["Filter"]["Prefix"], &ours["Status"]), (&json!("of/brevdue/"), &json!("Enabled")));
+    assert_eq!((rules.as_array().expect("rules").len(), notes(&dev, "s3"), notes(&dev, "bare")), (4, vec![], vec![]));
+
+    // A rule that would delete backups is named.
+    set(r#"[{"ID": "sweeper", "Filter": {"Prefix": "of/"}, "Status": "Enabled", "Expiration": {"Days": 90}}]"#);
+    assert!(notes(&dev, "s3").iter().any(|note| note.contains("sweeper") && note.contains("backups too")));
+
+    // A folder has no such thing, nor has a store that there is not; and a wrong secret is told.
+    assert!(refused(&dev, &["store", "check", "none"]).contains("there are bare, s3"));
+    fs::write(moto.file("credentials"), "test-key\n").expect("written");
+    assert!(refused(&dev, &["store", "check", "s3"]).contains("credentials_file"));
+    dev.stop();
+}
+
+#[test]
+fn what_uploads_leave_is_ended_and_what_a_rule_deletes_counts_for_nothing() {
+    let moto = Moto::start();
+    let dev = with_moto(&moto);
+    let user = dev.user(1);
+    change(&dev, user, "one");
+    let made = now(&dev, user);
+    let objects = moto.ask("objects");
+    let data =
+        objects.as_array().expect("names").iter().filter_map(Value::as_str).find(|name| name.ends_with(".sqlite"));
+    let data = data.expect("an object").to_owned();
+    let folder = data.rsplit_once('/').expect("a folder").0;
+
+    // Two uploads that nobody goes on with, one of them from just now, and something that is not ours.
+    let (left, young) = (
+        format!("{folder}/20240101T000000Z-{:024x}.sqlite", 1),
+        format!("{folder}/20240102T000000Z-{:024x}.sqlite", 2),
+    );
+    for name in [&left, &young] {
+        moto.ask(&format!("leave {name}"));
+    }
+    let foreign = format!("{folder}/theirs.sqlite.upload");
+    moto.ask(&format!("put {foreign}"));
+    for name in [&format!("{left}.upload"), &foreign] {
+        moto.ask(&format!("age {name} 100"));
+    }
+    dev.kill_and_wait("backup", 1);
+    until("the old upload has ended", || (moto.ask("uploads") == json!([young])).then_some(()));
+    until("its note has gone", || {
+        let objects = moto.ask("objects");
+        let names: Vec<&str> = objects.as_array().expect("names").iter().filter_map(Value::as_str).collect();
+        assert!(names.contains(&foreign.as_str()) && names.contains(&data.as_str()));
+        (!names.contains(&format!("{left}.upload").as_str())).then_some(())
+    });
+    assert_eq!(list(&dev, user).len(), 1);
+
+    // Somebody's rule deletes the data: the manifest alone is no backup, and that is said.
+    moto.ask(&format!("expire {data}"));
+    let looked = backup(&dev, &["list", &user.address]);
+    assert_eq!((looked.status.code(), String::from_utf8_lossy(&looked.stdout).trim()), (Some(0), "[]"));
+    let id = made["id"].as_str().expect("an id");
+    let told = format!("the backup {id}");
+    assert!(String::from_utf8_lossy(&looked.stderr).contains(&told));
+    let secret = password(&dev, user);
+    let why = refused(&dev, &["restore", &user.address, "--yes", "--password-file", &secret]);
+    assert!(why.contains(&told) && why.contains("counts for nothing") && why.contains("there is no backup"), "{why}");
+    let drilled = backup(&dev, &["drill"]);
+    assert_eq!(drilled.status.code(), Some(1));
+    // An erasure ends the other upload, too.
+    command(&dev, &["alias", "erase", &user.address, "--yes"], "").expect("erased");
+    assert_eq!(moto.ask("uploads"), json!([]));
     dev.stop();
 }

@@ -4,9 +4,11 @@
 
 mod folder;
 mod s3;
+mod trial;
 
 pub use folder::Folder;
 pub use s3::S3;
+pub use trial::{Broken, Prepared};
 
 use crate::limits::{LISTED_MAX, SMALL_BYTES_MAX};
 use crate::manifest::{MANIFEST, Manifest, UPLOAD, folder};

@@ -5,6 +5,10 @@
 //! sends the others. The snapshot behind a name never changes, so a part of the right length is the right part; each goes with
 //! its SHA-256, which the store compares, and the whole is compared with the snapshot's before it is completed.
 
+mod lifecycle;
+
+pub use lifecycle::Prepared;
+
 use super::{Listed, Octets, Source, StoreError};
 use crate::limits::{
     LISTED_MAX, PARTS_MAX, STORE_CONNECT_SECONDS_MAX, STORE_REQUEST_SECONDS_MAX, STORE_TRIES_MAX, SUBJECTS_MAX,
@@ -290,6 +294,15 @@ impl S3 {
                 error => Err(error),
             },
         }
+    }
+
+    /// Begins an upload in parts and ends it.
+    pub(super) async fn try_parts(&self, name: &str) -> Result<(), StoreError> {
+        let begin = self.client.create_multipart_upload().bucket(&self.bucket).key(self.key(name));
+        let begun = begin.send().await.map_err(|error| failed(name, &error))?;
+        let abort = self.client.abort_multipart_upload().bucket(&self.bucket).key(self.key(name));
+        let aborted = abort.upload_id(begun.upload_id().unwrap_or_default()).send().await;
+        aborted.map(drop).map_err(|error| failed(name, &error))
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {

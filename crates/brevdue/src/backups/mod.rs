@@ -10,6 +10,7 @@ mod part;
 mod progress;
 mod restore;
 mod scratch;
+mod store;
 mod unlock;
 
 use crate::admin::Admin;
@@ -36,6 +37,7 @@ pub async fn run(admin: &Admin, command: &BackupCommand, output: Output) -> Resu
         BackupCommand::List { address: Some(address) } => list::run(admin, address, output).await,
         BackupCommand::List { address: None } => everybody::run(admin, output).await,
         BackupCommand::Catalogue(command) => catalogue::run(admin, command, output).await,
+        BackupCommand::Store(command) => store::run(admin, command, output).await,
         BackupCommand::Restore(args) => restore::run(admin, args, output).await,
         BackupCommand::Drill { address, password_file, sample } => {
             drill::run(admin, address.as_deref(), password_file.as_deref(), *sample, output).await
@@ -98,7 +100,8 @@ async fn backups_of(config: &config::Backup, kind: &str, subject: &str) -> Resul
     for Found { name, manifest, .. } in lost {
         let (id, time) = (&manifest.id, &manifest.time);
         warn(&format!(
-            "store {name}: the backup {id} of {time} counts for nothing: its data was deleted there, or cut short"
+            "store {name}: the backup {id} of {time} counts for nothing: its data was deleted there, or cut short; \
+             `brevdue backup store check {name}` tells of rules that delete"
         ));
     }
     Ok(whole)

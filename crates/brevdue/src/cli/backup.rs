@@ -51,6 +51,9 @@ pub enum BackupCommand {
         #[arg(long, value_name = "N", default_value_t = 1)]
         sample: usize,
     },
+    /// Stores: whether they work, and what is set in them once.
+    #[command(subcommand)]
+    Store(StoreCommand),
 }
 
 /// Arguments of `backup restore`.
@@ -112,4 +115,23 @@ pub struct RestoreCatalogueArgs {
     /// Do not ask. What is there is kept aside.
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `backup store …`
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Try a store out: put, read, list and remove a small object, begin and end an upload in parts, and look at what the bucket
+    /// deletes by itself.
+    Check {
+        /// The store, as the configuration names it.
+        name: String,
+    },
+    /// Have a bucket end uploads that nobody goes on with. Rules of others in it stay as they are.
+    Prepare {
+        /// The store, as the configuration names it.
+        name: String,
+        /// After so many days.
+        #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=365))]
+        days: u16,
+    },
 }
