@@ -145,7 +145,7 @@ impl Ready {
 }
 
 /// RFC 6376 §3.6.2.2: what several records mean is undefined; the first that is a key is taken.
-fn domain_key(records: &[Vec<u8>]) -> Txt {
+pub(crate) fn domain_key(records: &[Vec<u8>]) -> Txt {
     let mut result = Err(Error::Dns(DnsError::InvalidRecordType));
     for record in records {
         result = DomainKey::parse(record);
@@ -157,7 +157,7 @@ fn domain_key(records: &[Vec<u8>]) -> Txt {
 }
 
 /// RFC 7489 §6.6.3, RFC 9989 §4.10.1: what does not begin as a policy or cannot be read is passed over; several are none.
-fn policy(records: &[Vec<u8>]) -> Txt {
+pub(crate) fn policy(records: &[Vec<u8>]) -> Txt {
     let mut policies =
         records.iter().filter(|record| record.starts_with(b"v=DMARC1")).map(|record| Dmarc::parse(record));
     match (policies.next(), policies.next()) {

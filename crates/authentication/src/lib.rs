@@ -19,6 +19,8 @@ mod spf;
 pub mod srs;
 mod stream;
 mod verify;
+#[doc(hidden)]
+pub mod zone;
 
 pub use forged::{ForgedFilter, is_forged};
 pub use results::{Arc, ArcSet, Dkim, Dmarc, Envelope, Identity, Iprev, Policy, Results, Spf, Verdict};

@@ -4,7 +4,7 @@
 //! nor refuses a domain with two records, and looks names up past our bounds.
 
 mod expand;
-mod grammar;
+pub(crate) mod grammar;
 
 use crate::limits::{CHECK_TIME_MAX, SPF_EXPLANATION_BYTES_MAX, SPF_HOSTS_MAX, SPF_LOOKUPS_MAX, SPF_VOID_LOOKUPS_MAX};
 use crate::results::{Identity, Spf, Verdict};

@@ -1,17 +1,20 @@
 //! The MX front-end: SMTP from the internet, sealing and delivery. Holds nothing: what it has acknowledged is on a node.
 
 mod answers;
-mod content;
+#[doc(hidden)]
+pub mod content;
 mod conversation;
 pub mod deliver;
-mod engines;
+#[doc(hidden)]
+pub mod engines;
 mod filter;
 mod health;
 mod inspection;
 pub mod limits;
 pub mod metrics;
 mod nodes;
-mod onward;
+#[doc(hidden)]
+pub mod onward;
 mod patience;
 mod policy;
 mod recipient;

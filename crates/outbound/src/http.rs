@@ -146,7 +146,15 @@ async fn connect(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
     Err(last)
 }
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, ask: &Ask) -> Result<Answered, HttpError> {
+/// Asks over a connection that is there.
+///
+/// # Errors
+/// See [`HttpError`]; any status is an answer.
+#[doc(hidden)]
+pub async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ask: &Ask,
+) -> Result<Answered, HttpError> {
     let (mut sender, connection) =
         http1::Builder::new().max_buf_size(HTTPS_HEADER_BYTES_MAX).handshake(TokioIo::new(stream)).await?;
     let _driver = AbortOnDropHandle::new(tokio::spawn(connection));

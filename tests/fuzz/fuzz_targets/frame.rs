@@ -68,6 +68,7 @@ fn client(body: &client_frame::Body) {
         }
         Body::Select(select) => drop(convert::uid_validity(select.known_uid_validity)),
         Body::Rename(rename) => drop(convert::folder_name(&rename.to)),
+        Body::VanishedSince(since) => drop(convert::modseq(since.modseq)),
         Body::Hello(_)
         | Body::Close(_)
         | Body::Credit(_)
@@ -79,7 +80,15 @@ fn client(body: &client_frame::Body) {
         | Body::Unselect(_)
         | Body::Search(_)
         | Body::Upload(_)
-        | Body::AppendStatus(_) => {}
+        | Body::AppendStatus(_)
+        | Body::GetMetadata(_)
+        | Body::SetMetadata(_)
+        | Body::GetQuota(_)
+        | Body::Snapshot(_)
+        | Body::Watch(_)
+        | Body::Sort(_)
+        | Body::Thread(_)
+        | Body::Check(_) => {}
     }
 }
 
@@ -98,6 +107,8 @@ fn server(body: &server_frame::Body) {
         Body::Stored(stored) => uids(stored.modified.as_ref()),
         Body::Expunged(expunged) => uids(expunged.uids.as_ref()),
         Body::Found(found) => uids(found.uids.as_ref()),
+        Body::Vanished(vanished) => uids(vanished.uids.as_ref()),
+        Body::Created(created) => drop(convert::uid_validity(created.uid_validity)),
         Body::Welcome(welcome) => drop(convert::node_id(&welcome.node_id)),
         Body::Opened(_)
         | Body::Done(_)
@@ -109,6 +120,13 @@ fn server(body: &server_frame::Body) {
         | Body::Fetched(_)
         | Body::Copied(_)
         | Body::Appended(_)
-        | Body::Unknown(_) => {}
+        | Body::Unknown(_)
+        | Body::Metadata(_)
+        | Body::Quota(_)
+        | Body::Snapshotted(_)
+        | Body::FolderChanged(_)
+        | Body::Sorted(_)
+        | Body::Threaded(_)
+        | Body::Checked(_) => {}
     }
 }

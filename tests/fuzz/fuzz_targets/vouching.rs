@@ -1,8 +1,9 @@
 //! A message of any octets, once whole and once in pieces: the same verdicts, and a field that no word of a stranger's leaves;
-//! forged results are taken out of it the same way; and any local-part as a rewritten one.
+//! forged results are taken out of it the same way; and any local-part as a rewritten one, any text as a record of SPF, DKIM, DMARC.
 #![no_main]
 
 use authentication::srs::Keys;
+use authentication::zone;
 use authentication::{BodyStream, ForgedFilter, Peer, Results, Signer, envelope, is_forged, seal_arc, verify};
 use dns::Resolver;
 use jiff::Timestamp;
@@ -28,6 +29,23 @@ fn judge(message: &[u8], size: usize) -> (Results, Vec<u8>) {
     (results, kept)
 }
 
+/// The same octets as a record of a stranger's zone.
+fn record(octets: &[u8]) {
+    let _ = (zone::is_explanation(octets), zone::is_policy(octets));
+    assert!(zone::key_bits(octets).is_none_or(|bits| bits <= 8 * octets.len()));
+    if !octets.is_ascii() || octets.len() > 1_000 || !octets.starts_with(b"v=spf1 ") || !zone::is_spf(octets) {
+        return;
+    }
+    // Each term is good by itself, and spaces between them make no difference.
+    let mut spaced = b"v=spf1".to_vec();
+    for term in octets[7..].split(|octet| *octet == b' ').filter(|term| !term.is_empty()) {
+        assert!(zone::is_spf(&[b"v=spf1 ", term].concat()));
+        spaced.extend_from_slice(b"  ");
+        spaced.extend_from_slice(term);
+    }
+    assert!(zone::is_spf(&spaced));
+}
+
 fuzz_target!(|input: &[u8]| {
     let Some((first, message)) = input.split_first() else { return };
     let (results, kept) = judge(message, message.len().max(1));
@@ -36,6 +54,7 @@ fuzz_target!(|input: &[u8]| {
     let field = results.field("mx.example");
     assert!(field.is_ascii() && field.lines().all(|line| line.len() <= 998 && !line.is_empty()));
     assert!(is_forged(field.as_bytes(), "mx.example"));
+    record(message);
     let text = String::from_utf8_lossy(message);
     let secrets = [Secret32::generate().unwrap()];
     let keys = Keys::new(&secrets).unwrap();

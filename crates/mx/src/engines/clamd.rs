@@ -9,6 +9,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 /// Streams a text and reads the answer.
+///
+/// # Errors
+/// It cannot be reached, or what it says is no answer.
 pub async fn check(host: String, mut frames: mpsc::Receiver<Bytes>) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(host).await?;
     stream.write_all(b"zINSTREAM\0").await?;
@@ -31,7 +34,10 @@ pub async fn check(host: String, mut frames: mpsc::Receiver<Bytes>) -> io::Resul
 }
 
 /// `stream: OK`, `stream: NAME FOUND`, or an error in words.
-fn read(answer: &[u8]) -> io::Result<Answer> {
+///
+/// # Errors
+/// It is no answer, or an error.
+pub fn read(answer: &[u8]) -> io::Result<Answer> {
     let text = String::from_utf8_lossy(answer);
     let text = text.trim_end_matches(['\0', '\n']);
     let said = text.strip_prefix("stream: ").ok_or_else(|| malformed("clamd did not scan the stream"))?;

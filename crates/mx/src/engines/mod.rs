@@ -1,8 +1,8 @@
 //! rspamd and clamd, where an operator has them: the text is streamed to them beside the nodes. One that is stopped, slow or
 //! wrong delays a message by no more than the wait that is configured, and has then no say.
 
-mod clamd;
-mod rspamd;
+pub mod clamd;
+pub mod rspamd;
 
 use crate::limits::{ENGINE_FRAME_BYTES, ENGINE_FRAMES_MAX};
 use crate::metrics as names;
@@ -49,8 +49,10 @@ pub struct Verdicts {
 
 /// One engine's answer.
 #[derive(Debug, PartialEq)]
-enum Answer {
+pub enum Answer {
+    /// rspamd's.
     Score(Reason),
+    /// clamd's: what it found, if it did.
     Virus(Option<String>),
 }
 

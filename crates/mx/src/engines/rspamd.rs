@@ -9,6 +9,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 /// Streams a text and reads the answer.
+///
+/// # Errors
+/// It cannot be reached, or what it says is no answer.
 pub async fn check(host: String, asked: Asked, mut frames: mpsc::Receiver<Bytes>) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(&host).await?;
     stream.write_all(head(&host, &asked).as_bytes()).await?;
@@ -40,7 +43,10 @@ fn head(host: &str, asked: &Asked) -> String {
 }
 
 /// The score, whatever is made of it.
-fn read(answer: &[u8]) -> io::Result<Answer> {
+///
+/// # Errors
+/// It is no answer.
+pub fn read(answer: &[u8]) -> io::Result<Answer> {
     let end = memchr::memmem::find(answer, b"\r\n\r\n").ok_or_else(|| malformed("rspamd's answer is cut short"))?;
     let (head, body) = answer.split_at(end + 4);
     if !head.starts_with(b"HTTP/1.1 200") && !head.starts_with(b"HTTP/1.0 200") {
