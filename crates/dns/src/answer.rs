@@ -83,6 +83,7 @@ impl Chase {
     }
 
     fn read(&mut self, message: &Message) -> Step {
+        let asked = self.at.clone();
         loop {
             match self.found(message) {
                 Ok(records) if !records.is_empty() => return Step::Done(self.done(records)),
@@ -91,7 +92,7 @@ impl Chase {
             }
             match self.follow(message) {
                 Ok(true) => {}
-                Ok(false) => return self.nothing_here(message),
+                Ok(false) => return self.nothing_here(message, self.at != asked),
                 Err(error) => return Step::Done(Outcome::failure(error)),
             }
         }
@@ -162,8 +163,7 @@ impl Chase {
     }
 
     /// After the CNAMEs of this message: either it denies what they lead to, or that must be asked for.
-    fn nothing_here(&self, message: &Message) -> Step {
-        let led_away = message.queries.first().is_none_or(|query| *query.name() != self.at);
+    fn nothing_here(&self, message: &Message, led_away: bool) -> Step {
         let denies = message.metadata.response_code == ResponseCode::NXDomain
             || message.authorities.iter().any(|record| matches!(record.data, RData::SOA(_)));
         if led_away && !denies {

@@ -108,3 +108,107 @@ fn of_a_denial_without_proof_only_what_was_signed_counts() {
     assert!(matches!(take(unproven(vec![alias("a.example.", "b.example.", Proof::Secure)]), true), Step::Ask));
     assert_eq!(ended(unproven(vec![alias("a.example.", "b.example.", Proof::Bogus)]), true).0, Err(LookupError::Bogus));
 }
+
+mod any_answer {
+    //! Any answer at all, as octets that the library reads: it ends, within its bounds, and is secure only where every step is.
+
+    use super::*;
+    use crate::cache::Found;
+    use crate::records::from_wire;
+    use hickory_resolver::proto::rr::rdata::{AAAA, MX, NULL, PTR, SRV, TXT};
+    use hickory_resolver::proto::serialize::binary::BinDecodable;
+    use proptest::prelude::*;
+
+    const NAMES: [&str; 6] = ["a.example.", "A.example.", "b.example.", "*.example.", "example.", "."];
+    const KINDS: [Kind; 7] = [Kind::A, Kind::Aaaa, Kind::Mx, Kind::Ptr, Kind::Srv, Kind::Tlsa, Kind::Txt];
+    const PROOFS: [Proof; 4] = [Proof::Secure, Proof::Insecure, Proof::Indeterminate, Proof::Bogus];
+
+    fn any_name() -> impl Strategy<Value = Name> {
+        let odd = proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..20), 1..5)
+            .prop_map(|labels| Name::from_labels(labels).unwrap());
+        prop_oneof![4 => proptest::sample::select(&NAMES[..]).prop_map(name), 1 => odd]
+    }
+
+    fn any_data() -> impl Strategy<Value = RData> {
+        let octets = || proptest::collection::vec(any::<u8>(), 0..40);
+        prop_oneof![
+            3 => any_name().prop_map(|to| RData::CNAME(CNAME(to))),
+            1 => any::<[u8; 4]>().prop_map(|octets| RData::A(A(octets.into()))),
+            1 => any::<[u8; 16]>().prop_map(|octets| RData::AAAA(AAAA(octets.into()))),
+            1 => (any::<u16>(), any_name()).prop_map(|(preference, host)| RData::MX(MX::new(preference, host))),
+            1 => any_name().prop_map(|host| RData::PTR(PTR(host))),
+            1 => (any::<u16>(), any_name()).prop_map(|(number, host)| RData::SRV(SRV::new(number, 1, 2, host))),
+            1 => octets().prop_map(|text| RData::TXT(TXT::from_bytes(vec![&text]))),
+            1 => proptest::collection::vec(any::<u8>(), 1..40).prop_map(|octets| RData::NULL(NULL::with(octets))),
+            1 => any_name().prop_map(|host| RData::SOA(SOA::new(host.clone(), host, 1, 1, 1, 1, 30))),
+        ]
+    }
+
+    fn any_record() -> impl Strategy<Value = (Name, u32, RData)> {
+        (any_name(), any::<u32>(), any_data())
+    }
+
+    /// The octets of an answer, of which some are something else.
+    fn any_octets() -> impl Strategy<Value = Vec<u8>> {
+        let records = || proptest::collection::vec(any_record(), 0..12);
+        let flips = proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..3);
+        (records(), records(), any::<u8>(), flips).prop_map(|(answers, authorities, code, flips)| {
+            let mut message = Message::response(1, OpCode::Query);
+            message.add_query(Query::query(name("a.example."), Kind::A.wire()));
+            message.metadata.response_code = ResponseCode::from(0, code % 6);
+            let made = |(owner, ttl, data)| Record::from_rdata(owner, ttl, data);
+            message.answers = answers.into_iter().map(made).collect();
+            message.authorities = authorities.into_iter().map(made).collect();
+            let mut octets = message.to_vec().unwrap_or_default();
+            for (at, octet) in flips {
+                if !octets.is_empty() {
+                    let at = at.index(octets.len());
+                    octets[at] = octet;
+                }
+            }
+            octets
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn ends_within_its_bounds(
+            octets in any_octets(),
+            proofs in proptest::collection::vec(proptest::sample::select(&PROOFS[..]), 24),
+            kind in proptest::sample::select(&KINDS[..]),
+            validating in any::<bool>(),
+            unproven in any::<bool>(),
+        ) {
+            let Ok(mut message) = Message::from_bytes(&octets) else { return Ok(()) };
+            let mut proofs = proofs.into_iter().cycle();
+            for record in message.answers.iter_mut().chain(&mut message.authorities) {
+                record.proof = proofs.next().unwrap();
+            }
+            let all_secure = message.answers.iter().all(|record| record.proof == Proof::Secure);
+            let none_secure = !message.answers.iter().any(|record| record.proof == Proof::Secure);
+            let message = Box::new(message);
+            let answered = if unproven { Answered::Unproven(message) } else { Answered::Message(message) };
+            let mut chase = Chase::new(name("a.example."), kind, validating);
+            let Step::Done(outcome) = chase.take(answered) else {
+                // It led somewhere else, and not for ever.
+                prop_assert!((1..=CNAMES_MAX).contains(&chase.cnames));
+                return Ok(());
+            };
+            prop_assert!((TTL_MIN..=TTL_MAX).contains(&outcome.ttl));
+            prop_assert!(!outcome.secure || (validating && !none_secure && outcome.result.is_ok()));
+            if let Ok(records) = &outcome.result {
+                prop_assert!((1..=RECORDS_MAX).contains(&records.len()));
+                prop_assert!(!validating || !all_secure || outcome.secure);
+                let text = records.iter().map(|record| if let Data::Txt(text) = record { text.len() } else { 0 });
+                prop_assert!(text.sum::<usize>() <= TXT_BYTES_MAX);
+            }
+            // What front-ends share of it is what it was.
+            if let Some(canonical) = from_wire(chase.name()) {
+                let found = Found::new(outcome.result, outcome.secure, canonical, outcome.ttl);
+                let shared = Found::decode(&found.encode().unwrap());
+                prop_assert!(shared.as_ref().is_none_or(|shared| !shared.secure));
+                prop_assert!(!found.is_to_share() || shared == Some(found));
+            }
+        }
+    }
+}
