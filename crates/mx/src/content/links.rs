@@ -2,6 +2,8 @@
 
 /// What a link counts that says another place than it leads to.
 pub const ELSEWHERE_SCORE: f64 = 3.0;
+/// Octets of HTML in which the text of one link is looked for; its tags are among them.
+const SOURCE_BYTES_MAX: usize = 4 * 1024;
 /// Octets of the text of one link that are read.
 const TEXT_BYTES_MAX: usize = 300;
 
@@ -46,7 +48,10 @@ pub fn of_html(html: &str) -> Vec<Link> {
         let Some(end) = lower.get(start..).and_then(|rest| rest.find('>')).map(|end| start + end) else { break };
         at = end + 1;
         let Some(host) = html.get(start..end).and_then(href).and_then(host_of_url) else { continue };
-        let text_end = lower.get(at..).and_then(|rest| rest.find("</a")).map_or(html.len(), |length| at + length);
+        // Tags that are never closed are looked through once, and not to the end for each link.
+        let window_end = html.floor_char_boundary(at.saturating_add(SOURCE_BYTES_MAX));
+        let text_end =
+            lower.get(at..window_end).and_then(|rest| rest.find("</a")).map_or(window_end, |length| at + length);
         let says = html.get(at..text_end).and_then(|text| host_of_text(&without_tags(text)));
         links.push(Link { host, says });
         if links.len() == crate::limits::LINKS_MAX {
@@ -147,6 +152,16 @@ mod tests {
             of_text("see HTTP://A.example/x, https://b.example. http://c"),
             [link("a.example", None), link("b.example", None)]
         );
+    }
+
+    #[test]
+    fn links_that_are_never_closed_say_what_stands_next() {
+        let html = format!("<a href=http://a.example>b.example{}", "<a href=http://a.example><".repeat(10_000));
+        let links = of_html(&html);
+        assert_eq!(links.len(), crate::limits::LINKS_MAX);
+        assert_eq!(links.first(), Some(&link("a.example", Some("b.example"))));
+        let far = format!("<a href=http://a.example>{}b.example</a>", "<b\u{e6}>".repeat(SOURCE_BYTES_MAX));
+        assert_eq!(of_html(&far), [link("a.example", None)]);
     }
 
     #[test]
