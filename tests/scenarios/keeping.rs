@@ -3,7 +3,7 @@
 use crate::backup::{backup, contents, done, fill, list, now, password, refused};
 use harness::dev::binary;
 use harness::moto::Moto;
-use harness::{Dev, Imap, User, until};
+use harness::{Dev, Imap, Smtp, User, until};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -177,8 +177,8 @@ fn two_stores(folder: &Path) -> String {
 fn an_alias_or_its_domain_has_a_store_of_its_own() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (a, b) = (folder.path().join("a"), folder.path().join("b"));
-    let dev = Dev::start(1, &["--settings", &two_stores(folder.path())]);
-    let user = dev.user(1);
+    let dev = Dev::start(2, &["--settings", &two_stores(folder.path())]);
+    let (user, away) = (dev.user(1), dev.user(2));
     let to = |store: &str| command(&dev, &["alias", "backup", &user.address, "--store", store], "").expect("chosen");
     change(&dev, user, "one");
     let first = now(&dev, user);
@@ -191,6 +191,8 @@ fn an_alias_or_its_domain_has_a_store_of_its_own() {
     assert_eq!(now(&dev, user)["store"], "a");
     // Wherever they are, they are listed, and restored.
     let listed = list(&dev, user);
+    assert_eq!(done(&dev, &["store", "check", "b"]), json!({"store": "b", "notes": []}));
+    assert!(refused(&dev, &["store", "prepare", "b"]).contains("a folder has nothing to prepare"));
     let mut stores: Vec<&str> = listed.iter().filter_map(|row| row["store"].as_str()).collect();
     stores.sort_unstable();
     assert_eq!(stores, ["a", "a", "b"]);
@@ -198,6 +200,16 @@ fn an_alias_or_its_domain_has_a_store_of_its_own() {
     let (first, secret) = (first["id"].as_str().expect("an id"), password(&dev, user));
     let restore = ["restore", &user.address, "--yes", "--backup", first, "--password-file", &secret];
     assert_eq!(done(&dev, &restore)["messages"].as_u64(), Some(1));
+
+    // Mail that waits goes where its owner's backups do, with the keys of then beside it; queues go to the worker's first.
+    Smtp::connect(&dev).send("a@elsewhere.test", &[&away.address], b"Subject: waits\r\n\r\nx\r\n");
+    dev.kill_and_wait("node", 1);
+    let waiting =
+        |folder: &Path| files(folder).into_iter().find(|name| name.starts_with("waiting/") && name.ends_with(".json"));
+    let manifest = until("waiting mail is backed up", || waiting(&b));
+    assert!(fs::read_to_string(b.join(manifest)).expect("read").contains("\"kept\""));
+    until("queues are backed up", || files(&a).iter().any(|name| name.starts_with("queues/")).then_some(()));
+    assert_eq!((waiting(&a), files(&b).iter().any(|name| name.starts_with("queues/"))), (None, false));
 
     // A store that the worker does not have: it waits, and goes to nobody else's.
     let (in_a, in_b) = (files(&a), files(&b));

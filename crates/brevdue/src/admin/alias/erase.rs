@@ -1,7 +1,7 @@
 //! `brevdue alias erase`: everything that is kept of an alias, wherever it is; a report says what was removed where.
 //!
 //! The order makes a crash harmless: first nobody signs in, no mail is taken, and every wrapping of the key is gone, so that
-//! nothing opens what is left; the alias is forgotten last, so that until then the same command finds it and goes on.
+//! nothing here opens what is left; the alias is forgotten last, so that until then the same command finds it and goes on.
 
 use crate::admin::Admin;
 use crate::failure::Failure;
