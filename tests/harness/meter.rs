@@ -59,7 +59,16 @@ pub fn rate(threads: usize, long: Duration, work: impl Fn(usize, &dyn Fn() -> Op
 
 /// Octets of a process that are in memory now, by the kernel's account.
 pub fn resident_bytes(pid: i32) -> u64 {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most that were since the process began, or since the kernel was told to forget it.
+pub fn peak_bytes(pid: i32) -> u64 {
+    status_bytes(pid, "VmHWM:")
+}
+
+fn status_bytes(pid: i32, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
 }

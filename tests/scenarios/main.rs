@@ -1,6 +1,7 @@
 //! Scenarios on separate processes: what the promises mean, seen from outside.
 
 mod backup;
+mod beside_snapshot;
 mod byte_for_byte;
 mod catalogue;
 mod clients;
