@@ -70,6 +70,31 @@ pub fn first_finding_of_waiting(path: &Path, key: &FileKey, id: &MailboxId, disk
     first_of(Checker::waiting(path, key, id, disk, CheckDepth::Pages).ok()?)
 }
 
+/// What is wrong with a waiting-mail file that nobody else uses, looked at from its beginning to its end.
+///
+/// # Errors
+/// Of the disk.
+pub fn confirmed_of_waiting(
+    path: &Path,
+    key: &FileKey,
+    id: &MailboxId,
+    disk: &'static dyn Disk,
+) -> Result<Option<String>, Error> {
+    let mut checker = match Checker::waiting(path, key, id, disk, CheckDepth::Everything) {
+        Err(error) if aside::is_damage(&error) => return Ok(Some(error.to_string())),
+        checker => checker?,
+    };
+    loop {
+        let step = checker.step()?;
+        if let Some(finding) = step.findings.first() {
+            return Ok(Some(finding.to_string()));
+        }
+        if step.done {
+            return Ok(None);
+        }
+    }
+}
+
 fn first_of(mut checker: Checker) -> Option<String> {
     for _ in 0..FIRST_FINDING_STEPS_MAX {
         let step = checker.step().ok()?;

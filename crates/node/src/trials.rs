@@ -247,3 +247,18 @@ fn a_damaged_waiting_file_is_set_aside() {
     let acknowledged = Acknowledged::new(whole);
     Trial { name: "set aside", disk: home.disk, history, acknowledged, look: &look, go_on: &go_on }.run_in(WAYS);
 }
+
+#[test]
+fn a_sound_waiting_file_stays_whatever_is_said_of_it() {
+    let home = Home::new();
+    let mut file = home.waiting();
+    (1..=3).for_each(|number| home.wait(&mut file, number));
+    drop(file);
+    let waits = home.look_at_waiting();
+    home.on_shard(async |boxes, _| {
+        let waiting = boxes.get(&home.id);
+        waiting.found_damage("what a file had that is gone".to_owned()).await;
+        waiting.rest().await;
+    });
+    assert_eq!((home.look_at_waiting(), home.aside()), (waits, vec![]));
+}

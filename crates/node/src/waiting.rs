@@ -9,6 +9,7 @@
 
 use crate::aside::{self, set_waiting_aside};
 use crate::fault::{Fault, erased, unavailable};
+use crate::integrity::confirmed_of_waiting;
 use crate::limits::{WAITING_LINGER_FILES_MAX, WAITING_LINGER_MS, WAITING_MESSAGES_MAX};
 use crate::primary::Primary;
 use crate::quota::{Promise, Room, Rooms};
@@ -226,13 +227,19 @@ impl WaitingBox {
         file
     }
 
-    /// Damage was found beside the operations: the file is set aside, and what is whole of it waits in a new one.
-    pub async fn found_damage(&self, what: String) {
+    /// Damage was found beside the operations. If the file is damaged, and not one that was drained and deleted under whoever looked,
+    /// it is set aside, and what is whole of it waits in a new one.
+    pub async fn found_damage(&self, found: String) {
         let mut place = self.file.lock().await;
         let (open, primary, id) = (place.take(), self.boxes.primary.clone(), self.id);
         let moved = self.boxes.primary.writers.run(move || {
             drop(open);
             let Some(path) = primary.volumes.find(Kind::Waiting, &id)? else { return Ok(None) };
+            let (key, disk) = (primary.node_key.file_key(&id)?, primary.settings.options.disk);
+            let Some(what) = confirmed_of_waiting(&path, &key, &id, disk)? else {
+                tracing::info!(mailbox = %id, "the waiting-mail file is sound; what was found was another's ({found})");
+                return Ok(None);
+            };
             set_waiting_aside(&primary, &id, &path, &what)?;
             let file = open_file(&primary, &id, &path)?;
             Ok::<_, Fault>(Some(Opened { file, anew: true }))
