@@ -2,8 +2,12 @@
 
 /// Hours between two snapshots of a mailbox that changes, unless the configuration says otherwise.
 pub const INTERVAL_HOURS: u32 = 24;
-/// Between two looks at whether an open mailbox is due.
-pub const LOOK_MS: u64 = 60_000;
+/// Between two looks at whether an open mailbox is due, at most: a turn is late by no more than this.
+pub const LOOK_MS_MAX: u64 = 60_000;
+/// At least: a look asks the ledger.
+pub const LOOK_MS_MIN: u64 = 100;
+/// Looks within an interval between snapshots, where that is short.
+pub const LOOKS_PER_INTERVAL: u64 = 10;
 /// How old the last snapshot is, or the first change without one, when the last sign-out makes another: somebody who comes and
 /// goes all day makes one an hour.
 pub const SIGN_OUT_AGE_MS_MIN: i64 = 3_600_000;

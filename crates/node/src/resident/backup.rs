@@ -5,7 +5,7 @@
 //! the mailbox. Nothing here opens files that are closed, but when the owner asks.
 
 use super::{Hold, Resident, Use};
-use crate::backup::limits::LOOK_MS;
+use crate::backup::limits::{LOOK_MS_MAX, LOOK_MS_MIN, LOOKS_PER_INTERVAL};
 use crate::backup::schedule::{Known, Wish, is_due};
 use crate::backup::take;
 use crate::fault::{Fault, unavailable};
@@ -40,8 +40,10 @@ impl Backup {
 impl Resident {
     /// The mailbox's third task: takes a snapshot when its turn has come. Ends when it is aborted.
     pub(super) async fn keep_backed_up(self: Rc<Self>) {
+        let interval = self.primary.staging.interval_ms.unsigned_abs();
+        let look = Duration::from_millis((interval / LOOKS_PER_INTERVAL).clamp(LOOK_MS_MIN, LOOK_MS_MAX));
         loop {
-            tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
+            tokio::time::sleep(look).await;
             if !self.is_held() || self.files.borrow().is_none() {
                 continue;
             }

@@ -175,6 +175,32 @@ async fn a_restore_replaces_the_mailbox_or_touches_nothing() {
 }
 
 #[tokio::test]
+async fn a_turn_that_has_come_stages_a_snapshot_of_whoever_is_signed_in() {
+    let world = World::with(|settings| settings.snapshot_interval = std::time::Duration::from_millis(300)).await;
+    let owner = Owner::new(5);
+    let mut client = world.session(&owner).await;
+    let staging = world.path().join("volume/staging");
+    let copies = || {
+        let names = fs::read_dir(&staging).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".sqlite")).collect::<std::collections::BTreeSet<_>>()
+    };
+    let mut seen = copies();
+    for messages in 1..=2 {
+        client.append_inbox(1, b"Subject: new\r\n\r\nbody\r\n").await;
+        // Nobody asks and nobody leaves. One that was begun before the message came is followed by another.
+        loop {
+            eventually("a snapshot of the next turn", || copies().difference(&seen).next().is_some()).await;
+            seen = copies();
+            if staged(&world).await.iter().map(|each| each.messages).eq([messages]) {
+                break;
+            }
+        }
+    }
+    drop(client);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn the_last_sign_out_leaves_a_snapshot_of_what_has_changed() {
     // So short that the first change is old enough.
     let world = World::with(|settings| settings.snapshot_interval = std::time::Duration::from_millis(1)).await;
