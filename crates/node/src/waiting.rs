@@ -96,7 +96,7 @@ impl Boxes {
         self.erased.borrow_mut().insert(*id);
     }
 
-    /// Whether it was, while this process lives.
+    /// Whether it was, in this process or before.
     pub fn is_erased(&self, id: &MailboxId) -> bool {
         self.erased.borrow().contains(id)
     }
