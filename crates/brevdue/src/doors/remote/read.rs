@@ -185,10 +185,15 @@ impl SignedIn {
     ) -> Result<(), Stop> {
         let tag = self.wire.send(&format!("UID FETCH {set} (UID BODY.PEEK[])")).await?;
         loop {
-            let mut response = Vec::new();
+            let (mut response, mut has_come) = (Vec::new(), false);
             while let Step::Literal(size) = self.wire.step(&mut response).await? {
                 if !is_body(&response) {
                     self.wire.inline(size, &mut response).await?;
+                    continue;
+                }
+                // One response is of one message (RFC 9051 §7.5.2): it is looked for once in what came before its octets.
+                if std::mem::replace(&mut has_come, true) {
+                    self.drain(size).await?;
                     continue;
                 }
                 let uid = only.or_else(|| uid_before(&response));
@@ -385,6 +390,43 @@ mod tests {
         assert_eq!(short_body(&small), Some((3, b"a".to_vec())));
         assert_eq!(uid_before(b"* 2 FETCH (FLAGS (\\Seen) UID 3 BODY[] {5}\r\n"), Some(3));
         assert_eq!(uid_before(b"* 2 FETCH (BODY[] {5}\r\n"), None);
+    }
+
+    /// Each was looked for in all that had come before it: a hostile server's megabyte took hours.
+    #[tokio::test]
+    async fn one_response_brings_one_message() {
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        let mut reader = SignedIn::new(Wire::new(Box::new(ours)), Capabilities::default(), Vec::new(), "s".to_owned());
+        let offer = |uid: u32| Offer {
+            key: key(&[]),
+            origin: uid.to_string(),
+            flags: Flags::NONE,
+            keywords: Vec::new(),
+            internal_date_ms: None,
+            size: 1,
+            sha256: None,
+        };
+        let mut left: BTreeMap<u32, Offer> = [(1, offer(1)), (2, offer(2))].into();
+        let (items, mut found) = mpsc::channel(100);
+        let said = format!(
+            "* 1 FETCH (UID 1{})\r\n* 2 FETCH (UID 2 BODY[] {{1}}\r\nb)\r\nb1 OK\r\n",
+            " BODY[] {1}\r\na".repeat(100_000)
+        );
+        let writing = async {
+            use tokio::io::AsyncWriteExt;
+            theirs.write_all(said.as_bytes()).await.unwrap();
+            theirs
+        };
+        let (read, _theirs) = tokio::join!(reader.fetch("1:2", None, &mut left, &items), writing);
+        assert!(read.is_ok() && left.is_empty());
+        drop(items);
+        let mut octets = Vec::new();
+        while let Some(item) = found.recv().await {
+            if let Item::Data(data) = item {
+                octets.extend_from_slice(&data);
+            }
+        }
+        assert_eq!(octets, b"ab");
     }
 
     #[test]
