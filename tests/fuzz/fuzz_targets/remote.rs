@@ -78,6 +78,7 @@ fuzz_target!(|data: &[u8]| {
         let Some(values) = value::parse(response.strip_prefix(b"* ").unwrap_or(response)) else { continue };
         let mut again = Vec::new();
         write_all(&values, &mut again);
+        again.extend_from_slice(b"\r\n");
         assert_eq!(value::parse(&again), Some(values));
     }
 });
