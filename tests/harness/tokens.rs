@@ -34,8 +34,8 @@ impl Tokens {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lines of Dovecot's configuration that have it ask here; its own file is made in this folder.
-    pub fn of_dovecot(&self, folder: &Path) -> String {
+    /// Lines of Dovecot's configuration that have it ask here and offer these mechanisms; its own file is made in this folder.
+    pub fn of_dovecot(&self, folder: &Path, mechanisms: &str) -> String {
         let file: PathBuf = folder.join("oauth2.conf.ext");
         let text = format!(
             "introspection_mode = post\nintrospection_url = http://127.0.0.1:{}/introspect\nusername_attribute = username\n\
@@ -44,8 +44,7 @@ impl Tokens {
         );
         fs::write(&file, text).expect("written");
         format!(
-            "auth_mechanisms = plain login xoauth2 oauthbearer\npassdb {{\n driver = oauth2\n mechanisms = xoauth2 oauthbearer\n \
-             args = {}\n}}\n",
+            "auth_mechanisms = plain login {mechanisms}\npassdb {{\n driver = oauth2\n mechanisms = {mechanisms}\n args = {}\n}}\n",
             file.display()
         )
     }

@@ -28,7 +28,7 @@ fn a_dovecot_with_starttls_lets_a_token_in() {
     let (certificate, key) = certificate(&dev.scratch());
     let tokens = Tokens::start(TOKEN, &theirs.address);
     let tls = format!("ssl = yes\nssl_cert = <{}\nssl_key = <{}\n", certificate.display(), key.display());
-    let further = tls + &tokens.of_dovecot(&dev.scratch());
+    let further = tls + &tokens.of_dovecot(&dev.scratch(), "xoauth2 oauthbearer");
     let Some(dovecot) = Dovecot::start_with(std::slice::from_ref(&theirs), &further) else {
         panic!("Dovecot is not installed; run scripts/setup");
     };
@@ -68,6 +68,30 @@ fn a_dovecot_with_starttls_lets_a_token_in() {
     let other = format!("127.0.0.1:{}", dovecot.imap);
     let elsewhere: Vec<&str> = words.iter().map(|&word| if word == server { &other } else { word }).collect();
     refused(&elsewhere, "TLS: ");
+    dev.stop();
+}
+
+#[test]
+fn a_dovecot_that_knows_tokens_by_their_other_name_lets_one_in() {
+    let dev = Dev::start(1, &[]);
+    let theirs = User::new("old@example.test");
+    let tokens = Tokens::start(TOKEN, &theirs.address);
+    let further = tokens.of_dovecot(&dev.scratch(), "oauthbearer");
+    let Some(dovecot) = Dovecot::start_with(std::slice::from_ref(&theirs), &further) else {
+        panic!("Dovecot is not installed; run scripts/setup");
+    };
+    Imap::sign_in_at(dovecot.imap, &theirs).append("INBOX", "", b"Subject: moves\r\n\r\nx\r\n");
+    let (token, server) = (out(&dev, "token"), format!("127.0.0.1:{}", dovecot.imap));
+    let words =
+        ["import", "--imap", &server, "--imap-user", &theirs.address, "--tls", "none", "--xoauth2-token-file", &token];
+    fs::write(&token, TOKEN).expect("written");
+    let (code, said, why) = answer(&dev, dev.user(1), &words);
+    assert_eq!((code, &said["imported"]), (0, &1.into()), "{why}\n{}", dovecot.log());
+    assert!(dovecot.log().contains("method=OAUTHBEARER"), "{}", dovecot.log());
+    // Its account of why not is acknowledged, and then it says no.
+    fs::write(&token, "stale").expect("written");
+    let (code, _, why) = answer(&dev, dev.user(1), &words);
+    assert!(code == 1 && why.contains("does not let"), "{why}");
     dev.stop();
 }
 
