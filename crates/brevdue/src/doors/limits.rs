@@ -26,6 +26,10 @@ pub const REMOTE_LINE_BYTES_MAX: usize = 48 * 1024 * 1024;
 pub const REMOTE_LITERAL_BYTES_MAX: u64 = 64 * 1024;
 /// Folders of another server.
 pub const REMOTE_FOLDERS_MAX: usize = 20_000;
+/// Messages of one folder of another server: their UIDs are held at once.
+pub const REMOTE_MESSAGES_MAX: usize = 6_000_000;
+/// Capabilities of another server; the best-equipped have some sixty.
+pub const REMOTE_CAPABILITIES_MAX: usize = 1_000;
 /// Messages that are asked about at once.
 pub const REMOTE_BATCH_MESSAGES: usize = 500;
 /// Milliseconds to connect, with TLS and the greeting.

@@ -97,7 +97,9 @@ async fn prefix(wire: &mut Wire, can: &Capabilities) -> Result<Vec<u8>, Failure>
     let mut prefix = Vec::new();
     if can.has("NAMESPACE") {
         wire.done("NAMESPACE", |response| {
-            prefix.extend(value::parse(response).and_then(|values| personal(&values)).unwrap_or_default());
+            if prefix.is_empty() {
+                prefix = value::parse(response).and_then(|values| personal(&values)).unwrap_or_default();
+            }
             Ok(())
         })
         .await?;

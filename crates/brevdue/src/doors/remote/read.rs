@@ -4,7 +4,7 @@ use super::folders::{self, Remote};
 use super::sign_in::Capabilities;
 use super::value::{self, Value};
 use super::wire::{End, Step, Wire, end_of};
-use crate::doors::limits::REMOTE_BATCH_MESSAGES;
+use crate::doors::limits::{REMOTE_BATCH_MESSAGES, REMOTE_MESSAGES_MAX};
 use crate::doors::piece::parse_flags;
 use crate::doors::source::{Item, Key, Known, Offer, key};
 use crate::failure::Failure;
@@ -117,7 +117,12 @@ impl SignedIn {
         let mut uids = Vec::new();
         self.wire
             .done("UID SEARCH ALL", |response| {
-                uids.extend(searched(response).into_iter().flatten());
+                // One more than the bound shows that there are too many.
+                let room = (REMOTE_MESSAGES_MAX + 1).saturating_sub(uids.len());
+                uids.extend(searched(response).into_iter().flatten().take(room));
+                if uids.len() > REMOTE_MESSAGES_MAX {
+                    return Err(Failure::refused(format!("a folder has more than {REMOTE_MESSAGES_MAX} messages")));
+                }
                 Ok(())
             })
             .await?;

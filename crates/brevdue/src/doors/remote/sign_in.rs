@@ -3,6 +3,7 @@
 use super::Proof;
 use super::greeting::Greeting;
 use super::wire::{End, Wire, end_of};
+use crate::doors::limits::REMOTE_CAPABILITIES_MAX;
 use crate::failure::Failure;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -45,6 +46,9 @@ pub async fn capabilities(wire: &mut Wire) -> Result<Capabilities, Failure> {
         let text = String::from_utf8_lossy(response).to_ascii_uppercase();
         if let Some(names) = text.strip_prefix("CAPABILITY ") {
             found.0.extend(names.split_ascii_whitespace().map(str::to_owned));
+            if found.0.len() > REMOTE_CAPABILITIES_MAX {
+                return Err(Failure::refused(format!("it has more than {REMOTE_CAPABILITIES_MAX} capabilities")));
+            }
         }
         Ok(())
     })
