@@ -89,6 +89,8 @@ pub async fn run(admin: &Admin, args: &RestoreArgs, output: Output) -> Result<()
     }
     let password = origin.password(args.password_file.as_deref())?;
     let Opened { key, then } = unlock(admin, &origin, &found.manifest, password).await?;
+    // Who is to have it is asked for before anything is fetched, which may take long.
+    let target = target(admin, args).await?;
     let scratch = Scratch::make()?;
     let file = fetch(&found, &scratch).await?;
     check(&file, &key, &origin.mailbox, &found, &super::options(admin))?;
@@ -98,7 +100,7 @@ pub async fn run(admin: &Admin, args: &RestoreArgs, output: Output) -> Result<()
             (origin.name, reply.messages, reply.aside)
         }
         _ => {
-            let (to, added) = add(admin, args, &origin, key, (&found, &file)).await?;
+            let (to, added) = add(admin, args, &origin, (key, target), (&found, &file)).await?;
             (to, added, String::new())
         }
     };
@@ -107,22 +109,26 @@ pub async fn run(admin: &Admin, args: &RestoreArgs, output: Output) -> Result<()
     tell(&Restored { backup: manifest.id, time: manifest.time, to, messages, aside, kept_credential }, output)
 }
 
+/// The owner of the other mailbox that it goes to, signed in.
+async fn target(admin: &Admin, args: &RestoreArgs) -> Result<Option<Owner>, Failure> {
+    let Some(to) = &args.to else { return Ok(None) };
+    let to = owner::address(to)?;
+    let password = owner::password(&to, args.to_password_file.as_deref())?;
+    Owner::sign_in(admin, &to, &password).await.map(Some)
+}
+
 /// Adds messages of the backup to a mailbox; whose, and how many.
 async fn add(
     admin: &Admin,
     args: &RestoreArgs,
     origin: &Origin,
-    key: MailboxKey,
+    (key, target): (MailboxKey, Option<Owner>),
     (found, file): (&Found, &Path),
 ) -> Result<(String, u64), Failure> {
     let options = super::options(admin);
     let source = part::Source::open(file, &key, &origin.mailbox, &options, &found.manifest)?;
-    let owner = match (&args.to, &origin.alias) {
-        (Some(to), _) => {
-            let to = owner::address(to)?;
-            let password = owner::password(&to, args.to_password_file.as_deref())?;
-            Owner::sign_in(admin, &to, &password).await?
-        }
+    let owner = match (target, &origin.alias) {
+        (Some(target), _) => target,
         (None, Some((address, _))) => Owner::with_key(admin, address, key).await?,
         (None, None) => return Err(Failure::Usage("where to? Give --to ADDRESS".to_owned())),
     };
