@@ -280,6 +280,20 @@ impl Node for ScriptedNode {
         Err(Status::unimplemented("not asked by the MX"))
     }
 
+    async fn list_aside(
+        &self,
+        _: Request<wire::node::ListAsideRequest>,
+    ) -> Result<Response<wire::node::ListAsideReply>, Status> {
+        Err(Status::unimplemented("not asked by the MX"))
+    }
+
+    async fn discard_aside(
+        &self,
+        _: Request<wire::node::DiscardAsideRequest>,
+    ) -> Result<Response<wire::node::DiscardAsideReply>, Status> {
+        Err(Status::unimplemented("not asked by the MX"))
+    }
+
     async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckReply>, Status> {
         Ok(Response::new(CheckReply::default()))
     }
