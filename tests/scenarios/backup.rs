@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// Octets of a message that makes an upload of several parts.
 const LARGE_BYTES: usize = 4_000_000;
@@ -219,6 +219,49 @@ fn a_backup_that_was_tampered_with_is_found() {
     // Half an object is no backup.
     fs::write(&data[0], &octets[..middle]).expect("written");
     assert_eq!(list(&dev, user), Vec::<Value>::new());
+    dev.stop();
+}
+
+#[test]
+fn a_snapshot_that_is_damaged_while_it_waits_is_named_and_taken_again() {
+    let dev = Dev::start(2, &[]);
+    let (user, other) = (dev.user(1), dev.user(2));
+    fill(&dev, user);
+    fill(&dev, other);
+    let secret = password(&dev, user);
+    dev.freeze("backup", 1, true);
+    let asked = Command::new(binary())
+        .arg("--data")
+        .arg(dev.data())
+        .args(["backup", "now", &user.address, "--password-file", &secret])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let staging = dev.data().join("nodes/node-1/volume-1/staging");
+    let staged = until("it waits", || {
+        let files = fs::read_dir(&staging).expect("the staging folder").flatten().map(|entry| entry.path());
+        files.into_iter().find(|path| path.extension().is_some_and(|end| end == "sqlite"))
+    });
+    let mut octets = fs::read(&staged).expect("read");
+    let middle = octets.len() / 2;
+    octets[middle] ^= 1;
+    fs::write(&staged, &octets).expect("written");
+    dev.freeze("backup", 1, false);
+    let refused = asked.wait_with_output().expect("it ends");
+    assert_eq!(refused.status.code(), Some(1));
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(why.contains("damaged while it waited"), "{why}");
+    let name = staged.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(dev.log("node", 1).contains(&name), "{}", dev.log("node", 1));
+    assert!(!staged.exists());
+    assert_eq!(list(&dev, user), Vec::<Value>::new());
+    // Nothing else is touched, and the next one is whole though nothing has changed.
+    now(&dev, other);
+    now(&dev, user);
+    assert_eq!((list(&dev, user).len(), list(&dev, other).len()), (1, 1));
+    let before = contents(&dev, user);
+    done(&dev, &["restore", &user.address, "--yes", "--password-file", &secret]);
+    assert_eq!(contents(&dev, user), before);
     dev.stop();
 }
 

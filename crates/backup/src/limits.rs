@@ -35,5 +35,7 @@ pub(crate) const SUBJECTS_MAX: usize = 200_000;
 pub(crate) const SWEEP_EVERY_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Milliseconds between two subjects of a round at most: with few of them it ends sooner than in a day, and is slow still.
 pub(crate) const SWEEP_PAUSE_MS_MAX: u64 = 1_000;
+/// Seconds that a node may take to look at a whole snapshot that is said to be damaged: a large one on a slow disk.
+pub(crate) const LOOK_SECONDS_MAX: u64 = 600;
 /// Seconds that the directory may take to copy its catalogue and look at every page of it: some millions of aliases on a slow disk.
 pub(crate) const TAKE_SECONDS_MAX: u64 = 600;

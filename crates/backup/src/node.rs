@@ -1,7 +1,7 @@
 //! Who has snapshots, for a worker: every node that the directory names, one connection each.
 
 use crate::catalogue::DIRECTORY;
-use crate::limits::{ANSWER_SECONDS_MAX, PIECE_SECONDS_MAX};
+use crate::limits::{ANSWER_SECONDS_MAX, LOOK_SECONDS_MAX, PIECE_SECONDS_MAX};
 use crate::store::{Octets, Source, StoreError};
 use directory::client::DirectoryClient;
 use futures_util::future::BoxFuture;
@@ -143,9 +143,11 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError`]
-    pub async fn failed(&self, id: &str, why: String) -> Result<(), NodeError> {
+    pub async fn failed(&self, id: &str, error: &StoreError) -> Result<(), NodeError> {
         let mut rpc = self.rpc.clone();
-        self.soon(rpc.failed(FailedRequest { id: id.to_owned(), why })).await.map(drop)
+        let differs = matches!(error, StoreError::Differs);
+        let request = FailedRequest { id: id.to_owned(), why: error.to_string(), differs };
+        self.within(Duration::from_secs(LOOK_SECONDS_MAX), rpc.failed(request)).await.map(drop)
     }
 
     /// What became of a mailbox's newest snapshot.

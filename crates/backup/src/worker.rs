@@ -134,7 +134,7 @@ impl Worker {
             Err(error) => {
                 tracing::error!(snapshot = id, store, "{error}");
                 self.remember(&id);
-                if let Err(error) = node.failed(&id, error.to_string()).await {
+                if let Err(error) = node.failed(&id, &error).await {
                     tracing::warn!(snapshot = id, "{error}");
                 }
             }

@@ -208,7 +208,7 @@ fn paced(connection: &mut Connection, mut pace: Pace) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::GivenUp`].
-fn digest(path: &Path, pace: &mut Pace) -> Result<(u64, [u8; 32]), Error> {
+pub fn digest(path: &Path, pace: &mut Pace) -> Result<(u64, [u8; 32]), Error> {
     let failed = |error| Error::io("reading the snapshot", error);
     let mut file = File::open(path).map_err(failed)?;
     let (mut buffer, mut running, mut bytes) = (vec![0; READ_BYTES], Digest::new(), 0);

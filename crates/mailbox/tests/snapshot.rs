@@ -240,6 +240,17 @@ fn waiting_mail_and_queues_are_copied_under_their_own_keys() {
     file.complete(&delivery, closing).unwrap();
     let taken = take(&path, &Subject::Waiting(&key, &id), &Options::default(), &target, &Pace::hurried()).unwrap();
     assert_eq!(taken.messages, 1);
+
+    // It is put where the file was, as it is: what it holds is drained from it, and new mail comes to it.
+    let mut restored = waiting::WaitingFile::open_or_create(&target, &key, &id, &SYSTEM_DISK).unwrap();
+    assert_eq!(restored.read(&delivery, 0).unwrap().unwrap(), b"ciphertext");
+    let later = model::DeliveryId::from_bytes([2; 16]);
+    restored.begin(&later, clock()).unwrap();
+    restored.push(&later, b"more").unwrap();
+    restored.complete(&later, closing).unwrap();
+    assert_eq!(restored.oldest().unwrap().unwrap().delivery, delivery);
+    restored.remove(&delivery).unwrap();
+    assert_eq!((restored.count(), restored.bytes()), (1, 4));
 }
 
 #[test]

@@ -233,7 +233,7 @@ async fn a_worker_fetches_what_waits_and_says_what_became_of_it() {
     let state = |mailbox_id: &str| told::StateRequest { mailbox_id: mailbox_id.to_owned() };
     assert_eq!(rpc.state(state("010101010101010101010101")).await.unwrap_err().code(), Code::InvalidArgument);
 
-    let failed = told::FailedRequest { id: snapshot.id.clone(), why: "the store is gone".to_owned() };
+    let failed = told::FailedRequest { id: snapshot.id.clone(), why: "the store is gone".to_owned(), differs: false };
     rpc.failed(failed).await.unwrap();
     let known = rpc.state(state("")).await.unwrap().into_inner();
     assert_eq!((known.uploaded, known.why.as_str(), known.late), (false, "the store is gone", false));

@@ -79,7 +79,8 @@ fn is_due(primary: &Primary, subject: Subject, path: &Path) -> Result<bool, Faul
     let stage = primary.staging.of(path)?;
     let mut ledger = stage.ledger();
     let newest = ledger.newest(subject)?;
-    let due = newest.is_none_or(|entry| now - entry.taken_ms >= primary.staging.interval_ms);
+    let due = newest.is_none_or(|entry| now - entry.taken_ms >= primary.staging.interval_ms)
+        || ledger.due_since(subject)?.is_some();
     if due {
         ledger.mark_due(subject, now)?;
     }

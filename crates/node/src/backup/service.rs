@@ -9,9 +9,11 @@ use crate::fault::Fault;
 use crate::primary::Primary;
 use crate::service::Shards;
 use mailbox::ledger::{Entry, Kind};
+use mailbox::snapshot::Pace;
 use model::{MailboxId, SnapshotId};
 use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -22,6 +24,9 @@ use tonic::{Request, Response, Status, Streaming};
 use wire::backup as proto;
 use wire::backup::backup_server::Backup;
 use wire::session::FailureCode;
+
+/// What is said of a snapshot that was damaged while it waited.
+const DAMAGED: &str = "the snapshot was damaged while it waited for its store and is given up: another is taken; look at the volume's disk";
 
 /// The service.
 pub struct Service {
@@ -45,6 +50,26 @@ impl Service {
         let primary = self.primary.clone();
         let done = self.primary.readers.run(move || run(&primary)).await;
         done.map_err(Fault::from).and_then(|done| done).map_err(status)
+    }
+
+    /// Looks at a staged file that is said to differ from its digest: one that does is given up, and another is due.
+    async fn is_given_up(&self, id: SnapshotId) -> Result<bool, Status> {
+        let primary = self.primary.clone();
+        let looked = self.primary.staging.copies.run(move || {
+            let Some((stage, entry)) = primary.staging.find(&id)?.filter(|(_, entry)| !entry.uploaded) else {
+                return Ok(false);
+            };
+            let damaged = is_damaged(&stage.path(&id), &entry, &primary.staging.pace())?;
+            if damaged {
+                tracing::error!(snapshot = %id, file = %stage.path(&id).display(), "{DAMAGED}");
+                let mut ledger = stage.ledger();
+                ledger.mark_due(entry.subject, entry.taken_ms)?;
+                ledger.settled(&id, DAMAGED)?;
+                stage.remove(&id);
+            }
+            Ok(damaged)
+        });
+        looked.await.map_err(Fault::from).and_then(|looked| looked).map_err(status)
     }
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
@@ -115,15 +140,17 @@ impl Backup for Service {
     }
 
     async fn failed(&self, request: Request<proto::FailedRequest>) -> Result<Response<proto::FailedReply>, Status> {
-        let proto::FailedRequest { id, why } = request.into_inner();
+        let proto::FailedRequest { id, why, differs } = request.into_inner();
         let id = snapshot_id(&id)?;
-        self.on_disk(move |primary| {
-            if let Some((stage, _)) = primary.staging.find(&id)? {
-                stage.ledger().failed(&id, &why)?;
-            }
-            Ok(())
-        })
-        .await?;
+        if !(differs && self.is_given_up(id).await?) {
+            self.on_disk(move |primary| {
+                if let Some((stage, _)) = primary.staging.find(&id)? {
+                    stage.ledger().failed(&id, &why)?;
+                }
+                Ok(())
+            })
+            .await?;
+        }
         Ok(Response::new(proto::FailedReply {}))
     }
 
@@ -286,5 +313,14 @@ fn status(fault: Fault) -> Status {
         FailureCode::Unavailable | FailureCode::Internal => Status::unavailable(fault.text),
         FailureCode::DiskFull => Status::resource_exhausted(fault.text),
         _ => Status::failed_precondition(fault.text),
+    }
+}
+
+/// Whether a staged file is not what its ledger says.
+fn is_damaged(file: &Path, entry: &Entry, pace: &Pace) -> Result<bool, Fault> {
+    match mailbox::snapshot::digest(file, &mut pace.clone()) {
+        Ok((bytes, sha256)) => Ok(bytes != entry.snapshot.bytes || sha256 != entry.snapshot.sha256),
+        Err(mailbox::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }

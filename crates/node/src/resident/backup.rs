@@ -95,6 +95,7 @@ impl Resident {
             // waits for the next.
             let unwanted = newest.as_ref().is_some_and(mailbox::ledger::Entry::is_unwanted);
             let changed = unwanted || newest.as_ref().is_none_or(|entry| entry.snapshot.changes != changes);
+            let was_due = ledger.due_since(subject)?.is_some();
             if changed && !unwanted {
                 ledger.mark_due(subject, now)?;
             }
@@ -105,7 +106,9 @@ impl Resident {
                 ledger.failed(&waits.id, "")?;
             }
             let since_ms = ledger.due_since(subject)?.unwrap_or(now);
-            let known = Known { changed, newest_ms: newest.as_ref().map(|entry| entry.taken_ms), since_ms };
+            // One that was damaged on its way is due again, as if there had been none.
+            let newest_ms = newest.as_ref().filter(|_| !(unwanted && was_due)).map(|entry| entry.taken_ms);
+            let known = Known { changed, newest_ms, since_ms };
             Ok::<_, Fault>((is_due(wish, known, &id, primary.staging.interval_ms, now), newest))
         });
         let (due, newest) = looked.await??;

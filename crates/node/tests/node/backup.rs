@@ -92,7 +92,7 @@ async fn a_snapshot_waits_until_a_worker_says_that_it_is_kept() {
     assert_eq!(read(&world, &taken.id, 5000).await.unwrap(), whole[5000..]);
     assert!(!whole.windows(7).any(|octets| octets == b"Subject"));
 
-    let failed = FailedRequest { id: taken.id.clone(), why: "no such bucket".to_owned() };
+    let failed = FailedRequest { id: taken.id.clone(), why: "no such bucket".to_owned(), differs: false };
     backups(&world, Role::Backup).failed(failed).await.unwrap();
     assert_eq!(state(&world, &owner).await.why, "no such bucket");
     // What a newer one has, the older one need not be kept for.
