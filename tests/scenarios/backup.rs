@@ -7,7 +7,7 @@ use harness::{Dev, Imap, User, until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Octets of a message that makes an upload of several parts.
@@ -222,6 +222,13 @@ fn a_backup_that_was_tampered_with_is_found() {
     dev.stop();
 }
 
+/// Backups below a folder of a store, of all subjects.
+fn manifests(folder: &Path) -> usize {
+    let subjects = fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = subjects.flat_map(|subject| fs::read_dir(subject.path()).into_iter().flatten().flatten());
+    files.filter(|file| file.path().extension().is_some_and(|end| end == "json")).count()
+}
+
 #[test]
 fn a_snapshot_that_is_damaged_while_it_waits_is_named_and_taken_again() {
     let dev = Dev::start(2, &[]);
@@ -229,6 +236,8 @@ fn a_snapshot_that_is_damaged_while_it_waits_is_named_and_taken_again() {
     fill(&dev, user);
     fill(&dev, other);
     let secret = password(&dev, user);
+    // A node copies its queue when it starts: what waits from here on is the mailbox's.
+    until("the queue is backed up", || (manifests(&dev.data().join("backup/queues")) > 0).then_some(()));
     dev.freeze("backup", 1, true);
     let asked = Command::new(binary())
         .arg("--data")
