@@ -18,6 +18,8 @@ struct Peer<'a> {
     pid: u32,
     imap: u16,
     user: &'a User,
+    /// Whose mailbox is delivered to: the other one keeps its size.
+    recipient: &'a User,
     delivery: Delivery<'a>,
 }
 
@@ -74,14 +76,21 @@ fn main() {
     let round = Duration::from_millis(setting("ROUND_MS", "2000").parse().expect("ROUND_MS is a number"));
     let rounds: usize = setting("ROUNDS", "3").parse().expect("ROUNDS is a number");
     let only = setting("ONLY", "");
-    let dev = Dev::start(1, &[]);
-    let user = dev.user(1).clone();
-    let dovecot = Dovecot::start(std::slice::from_ref(&user));
-    let ours = Peer { pid: dev.process(), imap: dev.port("imap"), user: &user, delivery: Delivery::Mx(&dev) };
+    let dev = Dev::start(2, &[]);
+    let (user, recipient) = (dev.user(1).clone(), dev.user(2).clone());
+    let dovecot = Dovecot::start(&[user.clone(), recipient.clone()]);
+    let ours = Peer {
+        pid: dev.process(),
+        imap: dev.port("imap"),
+        user: &user,
+        recipient: &recipient,
+        delivery: Delivery::Mx(&dev),
+    };
     let theirs = dovecot.as_ref().map(|d| Peer {
         pid: d.process(),
         imap: d.imap,
         user: &user,
+        recipient: &recipient,
         delivery: Delivery::Lmtp(d.lmtp),
     });
     let peers: Vec<Peer<'_>> = [Some(ours), theirs].into_iter().flatten().collect();
@@ -154,7 +163,7 @@ fn sign_in_rate(peer: &Peer<'_>, connections: usize, long: Duration) -> f64 {
 
 fn delivery_rate(peer: &Peer<'_>, connections: usize, long: Duration) -> f64 {
     // The owner is signed in, so that both servers put the message into the mailbox at once.
-    let _open = Imap::sign_in_at(peer.imap, peer.user);
+    let _open = Imap::sign_in_at(peer.imap, peer.recipient);
     rate(connections, long, |_, next| {
         let connect = || match peer.delivery {
             Delivery::Mx(dev) => Smtp::connect(dev),
@@ -162,11 +171,11 @@ fn delivery_rate(peer: &Peer<'_>, connections: usize, long: Duration) -> f64 {
         };
         let mut smtp = connect();
         while let Some(n) = next() {
-            let reply = smtp.try_send("a@elsewhere.test", &[&peer.user.address], &message(n));
+            let reply = smtp.try_send("a@elsewhere.test", &[&peer.recipient.address], &message(n));
             // The MX takes a bounded number of messages on one connection.
             if reply.as_ref().is_some_and(|reply| reply.starts_with("421")) {
                 smtp = connect();
-                smtp.send("a@elsewhere.test", &[&peer.user.address], &message(n));
+                smtp.send("a@elsewhere.test", &[&peer.recipient.address], &message(n));
             } else {
                 assert!(reply.as_ref().is_some_and(|reply| reply.starts_with("250")), "{reply:?}");
             }
