@@ -200,6 +200,18 @@ impl Primary {
         Ok(self.boot.open(sealed, mailbox, &self.node)?)
     }
 
+    /// Runs what waits for the disk on the pool for reads.
+    ///
+    /// # Errors
+    /// Its own, and that the node ends.
+    pub async fn on_disk<T: Send + 'static>(
+        self: &Arc<Self>,
+        run: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let primary = self.clone();
+        self.readers.run(move || run(&primary)).await?
+    }
+
     /// Now.
     pub fn now(&self) -> Timestamp {
         (self.settings.clock)()

@@ -182,9 +182,7 @@ impl Service {
         &self,
         run: impl FnOnce(&Primary) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Status> {
-        let primary = self.primary.clone();
-        let done = self.primary.readers.run(move || run(&primary)).await;
-        done.map_err(Fault::from).and_then(|done| done).map_err(|fault| match fault.code {
+        self.primary.on_disk(run).await.map_err(|fault| match fault.code {
             FailureCode::NoSuchMessage => Status::not_found(fault.text),
             _ => Status::unavailable(fault.text),
         })

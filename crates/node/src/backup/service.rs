@@ -47,9 +47,7 @@ impl Service {
         &self,
         run: impl FnOnce(&Primary) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Status> {
-        let primary = self.primary.clone();
-        let done = self.primary.readers.run(move || run(&primary)).await;
-        done.map_err(Fault::from).and_then(|done| done).map_err(status)
+        self.primary.on_disk(run).await.map_err(status)
     }
 
     /// Looks at a staged file that is said to differ from its digest: one that does is given up, and another is due.
