@@ -27,7 +27,7 @@ mod writer;
 
 pub(crate) use alias::{AddAlias, AliasRow, MarkBorn};
 pub use copy::CopyError;
-pub(crate) use copy::{Copied, blocking};
+pub(crate) use copy::{Copied, blocking, digest as digest_of};
 #[cfg(test)]
 pub(crate) use copy::{inspect, take as take_copy};
 pub(crate) use credential::{

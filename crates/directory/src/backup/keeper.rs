@@ -6,7 +6,7 @@
 
 use super::limits::{FIRST_AGE_MS_MAX, LATE_INTERVALS, LOOK_MS, RETRY_MS};
 use crate::catalogue::{
-    Catalogue, Changed, CopyError, Error, NoteSnapshot, SettleSnapshot, SnapshotRow, beside, blocking,
+    Catalogue, Changed, CopyError, Error, NoteSnapshot, SettleSnapshot, SnapshotRow, beside, blocking, digest_of,
 };
 use model::SnapshotId;
 use std::fs::{self, DirBuilder};
@@ -152,9 +152,25 @@ impl Keeper {
         Ok(())
     }
 
-    /// A try to put it there failed.
-    pub(crate) async fn failed(&self, id: SnapshotId, why: String) -> Result<(), Error> {
-        self.catalogue.write(SettleSnapshot::Failed(id, why)).await
+    /// A try to put it there failed. Where what was read differs from its digest, the file is looked at: one that is damaged is given
+    /// up, and another is due.
+    pub(crate) async fn failed(&self, id: SnapshotId, why: String, differs: bool) -> Result<(), Error> {
+        if !(differs && self.is_damaged(&id).await?) {
+            return self.catalogue.write(SettleSnapshot::Failed(id, why)).await;
+        }
+        let file = self.path(&id);
+        tracing::error!(snapshot = %id, file = %file.display(), "the snapshot was damaged while it waited; another is taken");
+        self.catalogue.write(SettleSnapshot::Lost(id)).await?;
+        self.remove(&id).await;
+        Ok(())
+    }
+
+    /// Whether the file that waits is not what is known of it. One that cannot be read now is not called so.
+    async fn is_damaged(&self, id: &SnapshotId) -> Result<bool, Error> {
+        let Some(row) = self.waiting().await?.filter(|row| row.id == *id) else { return Ok(false) };
+        let path = self.path(id);
+        let read = blocking(move || digest_of(&path)).await;
+        Ok(read.is_ok_and(|(bytes, sha256)| bytes != row.bytes || sha256 != row.sha256))
     }
 
     /// Where a snapshot's file is.

@@ -85,8 +85,8 @@ impl Backup for Service {
     }
 
     async fn failed(&self, request: Request<proto::FailedRequest>) -> Answer<proto::FailedReply> {
-        let proto::FailedRequest { id, why, differs: _ } = request.into_inner();
-        self.keeper.failed(snapshot_id(&id)?, why).await.map_err(|error| status(&error))?;
+        let proto::FailedRequest { id, why, differs } = request.into_inner();
+        self.keeper.failed(snapshot_id(&id)?, why, differs).await.map_err(|error| status(&error))?;
         Ok(Response::new(proto::FailedReply {}))
     }
 

@@ -249,7 +249,8 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), CopyError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io(folder, "syncing the folder"))
 }
 
-fn digest(path: &Path) -> Result<(u64, [u8; 32]), CopyError> {
+/// Octets and SHA-256 of a file.
+pub(crate) fn digest(path: &Path) -> Result<(u64, [u8; 32]), CopyError> {
     let failed = io(path, "reading it");
     let mut file = File::open(path).map_err(&failed)?;
     let (mut buffer, mut running, mut bytes) = (vec![0; READ_BYTES], Digest::new(), 0);

@@ -237,6 +237,20 @@ async fn a_worker_fetches_what_waits_and_says_what_became_of_it() {
     rpc.failed(failed).await.unwrap();
     let known = rpc.state(state("")).await.unwrap().into_inner();
     assert_eq!((known.uploaded, known.why.as_str(), known.late), (false, "the store is gone", false));
+    // Said to differ where it does not, it stays; where it does, it goes, and another is taken though nothing has changed.
+    let differs = |id: &str| told::FailedRequest { id: id.to_owned(), why: "it differs".to_owned(), differs: true };
+    rpc.failed(differs(&snapshot.id)).await.unwrap();
+    let whole = kept.snapshots();
+    assert_eq!(whole.len(), 1);
+    octets[100] ^= 1;
+    std::fs::write(kept.folder.path().join("catalogue.db-snapshots").join(&whole[0]), &octets).unwrap();
+    rpc.failed(differs(&snapshot.id)).await.unwrap();
+    assert_eq!(kept.snapshots(), Vec::<String>::new());
+    let known = rpc.state(state("")).await.unwrap().into_inner();
+    assert!(known.newest.is_none() && known.due_since_ms > 0, "{known:?}");
+    let again = rpc.take(told::TakeRequest {}).await.unwrap().into_inner();
+    assert!(!again.unchanged);
+    let snapshot = again.snapshot.unwrap();
     for _ in 0..2 {
         let uploaded = told::UploadedRequest { id: snapshot.id.clone(), ..Default::default() };
         rpc.uploaded(uploaded).await.unwrap();
