@@ -236,8 +236,15 @@ fn a_snapshot_that_is_damaged_while_it_waits_is_named_and_taken_again() {
     fill(&dev, user);
     fill(&dev, other);
     let secret = password(&dev, user);
-    // A node copies its queue when it starts: what waits from here on is the mailbox's.
-    until("the queue is backed up", || (manifests(&dev.data().join("backup/queues")) > 0).then_some(()));
+    let staging = dev.data().join("nodes/node-1/volume-1/staging");
+    let staged = || {
+        let files = fs::read_dir(&staging).expect("the staging folder").flatten().map(|entry| entry.path());
+        files.into_iter().find(|path| path.extension().is_some_and(|end| end == "sqlite"))
+    };
+    // A node copies its queue when it starts; when that has gone, what waits is the mailbox's.
+    until("the queue is backed up", || {
+        (manifests(&dev.data().join("backup/queues")) > 0 && staged().is_none()).then_some(())
+    });
     dev.freeze("backup", 1, true);
     let asked = Command::new(binary())
         .arg("--data")
@@ -246,11 +253,7 @@ fn a_snapshot_that_is_damaged_while_it_waits_is_named_and_taken_again() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it runs");
-    let staging = dev.data().join("nodes/node-1/volume-1/staging");
-    let staged = until("it waits", || {
-        let files = fs::read_dir(&staging).expect("the staging folder").flatten().map(|entry| entry.path());
-        files.into_iter().find(|path| path.extension().is_some_and(|end| end == "sqlite"))
-    });
+    let staged = until("it waits", staged);
     let mut octets = fs::read(&staged).expect("read");
     let middle = octets.len() / 2;
     octets[middle] ^= 1;
