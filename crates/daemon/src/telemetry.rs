@@ -4,7 +4,7 @@ mod health;
 mod server;
 
 pub(crate) use health::reachable;
-pub use health::{HEALTH_SECONDS_MAX, Health};
+pub use health::{HEALTH_SECONDS_MAX, Health, Report, Standing};
 pub use server::serve;
 
 use crate::config::{Log, LogFormat};

@@ -22,7 +22,39 @@ pub(crate) fn reachable(bound: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bound.port())
 }
 
-type Check = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+/// How a role stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It does all that its users need.
+    Well,
+    /// It does, but for some of them, and why; another process of the role would do no better.
+    Degraded(String),
+    /// It does not, and why.
+    Failing(String),
+}
+
+/// What a check found. Reasons are one line without addresses of mail or content.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// On the whole.
+    pub standing: Standing,
+    /// What is told of its parts, beside that.
+    pub detail: serde_json::Map<String, serde_json::Value>,
+}
+
+impl From<Standing> for Report {
+    fn from(standing: Standing) -> Self {
+        Self { standing, detail: serde_json::Map::new() }
+    }
+}
+
+impl From<Result<(), String>> for Report {
+    fn from(done: Result<(), String>) -> Self {
+        done.map_or_else(Standing::Failing, |()| Standing::Well).into()
+    }
+}
+
+type Check = Box<dyn Fn() -> BoxFuture<'static, Report> + Send + Sync>;
 
 /// A check that does real work. Clones are the same; checks run one at a time, so that asking often costs little.
 #[derive(Clone)]
@@ -36,18 +68,27 @@ impl Health {
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
+        Self::reporting(move || check().map(Report::from))
+    }
+
+    /// Of a role whose parts fail by themselves: `check` says how it stands, and tells of the parts.
+    pub fn reporting<F>(check: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Report> + Send + 'static,
+    {
         Self { check: Arc::new(Mutex::new(Box::new(move || check().boxed()))) }
     }
 
-    /// Runs it: what is wrong, if anything, within [`HEALTH_SECONDS_MAX`].
-    pub async fn run(&self) -> Result<(), String> {
+    /// Runs it: how the role stands, within [`HEALTH_SECONDS_MAX`].
+    pub async fn run(&self) -> Report {
+        let failing = |why: String| Report::from(Standing::Failing(why));
         let work = async {
             let check = self.check.lock().await;
             // A check that panics is a check that failed; the server that asks must live to say so.
             let work = AssertUnwindSafe(async { check().await }).catch_unwind();
-            work.await.unwrap_or_else(|_| Err("the check panicked".to_owned()))
+            work.await.unwrap_or_else(|_| failing("the check panicked".to_owned()))
         };
         let done = tokio::time::timeout(Duration::from_secs(HEALTH_SECONDS_MAX), work).await;
-        done.unwrap_or_else(|_| Err(format!("the check took over {HEALTH_SECONDS_MAX} s")))
+        done.unwrap_or_else(|_| failing(format!("the check took over {HEALTH_SECONDS_MAX} s")))
     }
 }

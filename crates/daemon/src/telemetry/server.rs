@@ -1,6 +1,6 @@
 //! The HTTP server for `/metrics` and `/health`, small and bounded; anything else is 404.
 
-use super::{Health, Recorder};
+use super::{Health, Recorder, Report, Standing};
 use crate::accept::Permits;
 use crate::accept::{Acceptor, Connection};
 use crate::limits::Limit;
@@ -61,15 +61,21 @@ async fn metrics(State(telling): State<Telling>) -> Response {
 }
 
 async fn health(State(telling): State<Telling>) -> Response {
-    let (status, body) = match telling.health.run().await {
-        Ok(()) => (StatusCode::OK, serde_json::json!({ "status": "ok" })),
-        Err(reason) => {
-            tracing::warn!(reason, "the health check failed");
-            (StatusCode::SERVICE_UNAVAILABLE, serde_json::json!({ "status": "failing", "reason": reason }))
-        }
+    let Report { standing, detail } = telling.health.run().await;
+    // Degraded is 200: whoever asks in order to restart a process, or to send its users elsewhere, would help nobody by it.
+    let (code, status, reason) = match standing {
+        Standing::Well => (StatusCode::OK, "ok", None),
+        Standing::Degraded(reason) => (StatusCode::OK, "degraded", Some(reason)),
+        Standing::Failing(reason) => (StatusCode::SERVICE_UNAVAILABLE, "failing", Some(reason)),
     };
-    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body.to_string())
-        .into_response()
+    let mut body = detail;
+    body.insert("status".to_owned(), status.into());
+    if let Some(reason) = reason {
+        tracing::warn!(reason, status, "the health check found something wrong");
+        body.insert("reason".to_owned(), reason.into());
+    }
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (code, headers, serde_json::Value::Object(body).to_string()).into_response()
 }
 
 /// Gives axum connections that are within the limit and do not live for ever.

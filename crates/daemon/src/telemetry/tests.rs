@@ -59,11 +59,24 @@ async fn health_is_the_work_done() {
     served.await.unwrap().unwrap();
 }
 
+#[tokio::test]
+async fn what_fails_in_part_is_told_and_is_not_down() {
+    let health = Health::reporting(|| async {
+        let detail = serde_json::Map::from_iter([("stores".to_owned(), serde_json::json!({"own": "full"}))]);
+        Report { standing: Standing::Degraded("store own: full".to_owned()), detail }
+    });
+    let (address, shutdown, served) = start(health).await;
+    let expected = r#"{"reason":"store own: full","status":"degraded","stores":{"own":"full"}}"#;
+    assert_eq!(get(address, "/health").await, ("HTTP/1.1 200 OK".into(), expected.into()));
+    shutdown.begin();
+    served.await.unwrap().unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_check_that_hangs_fails_in_time() {
     let health = Health::new(std::future::pending);
     let (first, second) = tokio::join!(health.run(), health.run());
-    assert_eq!(first, Err("the check took over 5 s".to_owned()));
+    assert_eq!(first, Standing::Failing("the check took over 5 s".to_owned()).into());
     assert_eq!(second, first);
 }
 
