@@ -5,9 +5,11 @@ mod common;
 
 use common::{Place, append, attachment, fetch, noise, run, section, uid, uids};
 use mailbox::{
-    Content, Error, FetchPlan, FolderId, Ingest, Items, Reader, Section, SectionKind, TokenAnswer, UploadId,
+    Content, Error, FetchPlan, FlagEdit, FolderId, Ingest, Items, Reader, Section, SectionKind, StoreMode, TokenAnswer,
+    UploadId, Writer,
 };
-use model::{Flags, FolderName, ModSeq, Token, UidSet};
+use model::{Flags, FolderName, Keyword, ModSeq, Token, UidSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn inbox(reader: &Reader) -> FolderId {
     reader.select(&FolderName::inbox()).unwrap().folder
@@ -192,4 +194,37 @@ fn undo_base64(encoded: &[u8]) -> Vec<u8> {
         bits.to_be_bytes()[1..four.len()].to_vec()
     };
     digits.chunks(4).flat_map(quantum).collect()
+}
+
+fn add(writer: &mut Writer, folder: FolderId, uids: &UidSet, bits: u32, keywords: &[String]) {
+    let keywords = keywords.iter().map(|text| Keyword::parse(text).unwrap()).collect();
+    let edit = FlagEdit { mode: StoreMode::Add, flags: Flags::from_bits(bits), keywords };
+    run(writer, |tx| tx.store(folder, uids, &edit, None));
+}
+
+fn flags_of(folder: FolderId, uids: UidSet, changed_since: ModSeq) -> FetchPlan {
+    FetchPlan { folder, uids, items: Items::FLAGS.with(Items::MODSEQ), sections: vec![], changed_since }
+}
+
+#[test]
+fn keywords_that_are_made_during_a_fetch_do_not_look_like_damage() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let folder = place.fill(&mut writer, 300);
+    add(&mut writer, folder, &uids("1"), 0, &["first".to_owned()]);
+    // Runs, so that a step is many statements.
+    let every_other: UidSet = (1..=300).step_by(2).map(uid).collect();
+    let (plan, ended) = (flags_of(folder, every_other, ModSeq::ZERO), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..250 {
+                add(&mut writer, folder, &uids("291:300"), 0, &[format!("new{n}")]);
+            }
+            ended.store(true, Ordering::Relaxed);
+        });
+        let reader = place.reader();
+        while !ended.load(Ordering::Relaxed) {
+            assert_eq!(fetch(&reader, &plan, 1 << 20).len(), 150);
+        }
+    });
 }

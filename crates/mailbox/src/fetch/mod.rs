@@ -47,12 +47,21 @@ impl Reader {
     /// [`Error::NoSuchFolder`], [`Error::Damaged`]; [`Error::Gone`] when garbage was collected under a long section.
     pub fn fetch(&self, plan: &FetchPlan, cursor: &mut FetchCursor, budget: usize) -> Result<FetchStep, Error> {
         let mut chunk = self.chunk.borrow_mut();
-        let access = Access { connection: &self.connection, chunk: &mut chunk };
-        let left = budget.max(STEP_BYTES_MIN);
-        let mut fetch = Fetch { plan, access, keywords: None, left, records: Vec::new() };
-        fetch.go_on(cursor)?;
-        let done = if cursor.open.is_some() || fetch.left == 0 { false } else { fetch.scan(cursor)? };
-        Ok(FetchStep { records: fetch.records, done })
+        self.step(plan, |connection| {
+            let access = Access { connection, chunk: &mut chunk };
+            let left = budget.max(STEP_BYTES_MIN);
+            let mut fetch = Fetch { plan, access, keywords: None, left, records: Vec::new() };
+            fetch.go_on(cursor)?;
+            let done = if cursor.open.is_some() || fetch.left == 0 { false } else { fetch.scan(cursor)? };
+            Ok(FetchStep { records: fetch.records, done })
+        })
+    }
+
+    /// What a step reads is of one state of the file: messages of a later one may have keywords whose names are not known yet.
+    /// One run of UIDs is one statement, which sees one state by itself, and so does what is read while it lasts.
+    fn step<T>(&self, plan: &FetchPlan, read: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let one_statement = plan.uids.runs().len() <= 1 && plan.changed_since == ModSeq::ZERO;
+        if one_statement { read(&self.connection) } else { self.snapshot(read) }
     }
 }
 
