@@ -14,9 +14,9 @@ use crate::server::service_for_tests;
 use model::{Address, Domain, MailboxId};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -26,17 +26,26 @@ use wire::directory::directory_server::DirectoryServer;
 
 type Raw = proto::directory_client::DirectoryClient<tonic::transport::Channel>;
 
+/// Whatever takes longer than this has gone wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A directory on a port, that can be stopped and started again.
 struct Running {
     at: SocketAddr,
     stop: CancellationToken,
     served: JoinHandle<()>,
+    catalogue: Weak<Catalogue>,
 }
 
 impl Running {
-    async fn start(file: &Path, at: &str) -> Self {
-        let catalogue = Arc::new(Catalogue::open(file, &key_of(file)).await.unwrap());
-        let listener = TcpListener::bind(at).await.unwrap();
+    async fn start(file: &Path) -> Self {
+        let catalogue = Catalogue::open(file, &key_of(file)).await.unwrap();
+        Self::serve(catalogue, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    async fn serve(catalogue: Catalogue, at: SocketAddr) -> Self {
+        let catalogue = Arc::new(catalogue);
+        let (kept, listener) = (Arc::downgrade(&catalogue), TcpListener::bind(at).await.unwrap());
         let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let service = DirectoryServer::new(service_for_tests(catalogue, stop.clone()));
         let until = stop.clone().cancelled_owned();
@@ -44,7 +53,7 @@ impl Running {
             let server = tonic::transport::Server::builder().add_service(service);
             server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), until).await.unwrap();
         });
-        Self { at, stop, served }
+        Self { at, stop, served, catalogue: kept }
     }
 
     fn channel(&self) -> tonic::transport::Channel {
@@ -55,10 +64,11 @@ impl Running {
         Raw::new(self.channel())
     }
 
-    async fn stop(self) -> SocketAddr {
+    /// Afterwards the catalogue's lock is free: the transport's own tasks may let go of it a moment after its end.
+    async fn stop(self) {
         self.stop.cancel();
         self.served.await.unwrap();
-        self.at
+        until(0, || async { self.catalogue.strong_count() }).await;
     }
 }
 
@@ -103,7 +113,10 @@ fn node(id: &str) -> proto::NodeInfo {
 
 /// A directory with one node, the domain x.test and the alias ann@x.test.
 async fn peopled(file: &Path) -> Running {
-    let running = Running::start(file, "127.0.0.1:0").await;
+    people(Running::start(file).await).await
+}
+
+async fn people(running: Running) -> Running {
     let mut raw = running.raw();
     raw.register_node(node("node-1")).await.unwrap();
     raw.add_domain(proto::AddDomainRequest { name: "X.test.".to_owned() }).await.unwrap();
@@ -131,9 +144,9 @@ async fn an_alias_is_found_by_any_spelling_and_survives_a_restart() {
     assert_eq!(alias.placement, Some(proto::Placement { node_id: "node-1".to_owned(), epoch: 1 }));
     assert_eq!((alias.born, alias.disabled), (false, false));
     assert!(vault::sealing::PublicKey::from_bytes(&alias.sealing_public_key).is_ok());
-    let at = running.stop().await;
+    running.stop().await;
 
-    let running = Running::start(&file, &at.to_string()).await;
+    let running = Running::start(&file).await;
     assert_eq!(running.raw().resolve(resolve("ann+Lists@x.test")).await.unwrap().into_inner(), alias);
     let nodes = running.raw().list_nodes(proto::ListNodesRequest {}).await.unwrap().into_inner().nodes;
     assert_eq!(nodes, [node("node-1")]);
@@ -243,7 +256,7 @@ async fn mailboxes_go_to_the_node_with_the_fewest() {
     assert!(listed.aliases.iter().all(|alias| alias.sealing_public_key.is_empty()));
     let unknown = raw.list_aliases(proto::ListAliasesRequest { domain: "y.test".to_owned() }).await;
     assert_eq!(refused(unknown).0, Code::NotFound);
-    let nobody = Running::start(&folder.path().join("other.db"), "127.0.0.1:0").await;
+    let nobody = Running::start(&folder.path().join("other.db")).await;
     nobody.raw().add_domain(proto::AddDomainRequest { name: "x.test".to_owned() }).await.unwrap();
     assert_eq!(refused(nobody.raw().add_alias(new_alias("a@x.test", 1)).await).0, Code::FailedPrecondition);
 }
@@ -252,7 +265,7 @@ async fn mailboxes_go_to_the_node_with_the_fewest() {
 async fn next(stream: &mut tonic::Streaming<proto::Change>, n: usize) -> Vec<(u64, proto::change::Subject)> {
     let mut seen = Vec::new();
     while seen.len() < n {
-        let change = tokio::time::timeout(Duration::from_secs(10), stream.message()).await.unwrap().unwrap().unwrap();
+        let change = tokio::time::timeout(PATIENCE, stream.message()).await.unwrap().unwrap().unwrap();
         seen.extend(change.subject.map(|subject| (change.sequence, subject)));
     }
     seen
@@ -284,7 +297,7 @@ async fn the_feed_tells_what_was_missed_and_what_comes() {
 
 /// Polls until the cache answers what it should.
 async fn until<T: PartialEq + std::fmt::Debug, F: Future<Output = T>>(wanted: T, mut look: impl FnMut() -> F) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let seen = look().await;
         if seen == wanted {
@@ -318,17 +331,25 @@ async fn caches_hear_of_what_others_change() {
 async fn a_client_outlives_a_restart_of_the_directory() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("catalogue.db");
-    let running = peopled(&file).await;
+    // Bound and never listening: nobody else is given the port while the directory is away.
+    let port = TcpSocket::new_v4().unwrap();
+    port.set_reuseaddr(true).unwrap();
+    port.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let at = port.local_addr().unwrap();
+    let key = key_of(&file);
+    let running = people(Running::serve(Catalogue::open(&file, &key).await.unwrap(), at).await).await;
     let front = DirectoryClient::over(running.channel());
     assert!(front.resolve(&ann()).await.unwrap().is_some());
-    let at = running.stop().await;
+    running.stop().await;
+    let catalogue = Catalogue::open(&file, &key).await.unwrap();
     // Asked while nobody listens: the look-up waits for the restart.
     let bob: Address = "bob@x.test".parse().unwrap();
     let asked = tokio::spawn({
         let (front, bob) = (front.clone(), bob.clone());
         async move { front.lookup(&bob).await }
     });
-    let running = Running::start(&file, &at.to_string()).await;
+    tokio::task::yield_now().await;
+    let running = Running::serve(catalogue, at).await;
     assert_eq!(asked.await.unwrap().unwrap(), Lookup::UnknownAlias);
     running.raw().add_alias(new_alias("bob@x.test", 2)).await.unwrap();
     until(true, || async { front.resolve(&bob).await.unwrap().is_some() }).await;
@@ -360,8 +381,8 @@ async fn many_at_once_are_all_kept() {
         made += u32::from(write.await.unwrap());
     }
     assert_eq!(made, 180);
-    let at = running.stop().await;
-    let running = Running::start(&file, &at.to_string()).await;
+    running.stop().await;
+    let running = Running::start(&file).await;
     let rules = running.raw().list_rules(proto::ListRulesRequest::default()).await.unwrap().into_inner().rules;
     assert_eq!(rules.len(), 181);
 }

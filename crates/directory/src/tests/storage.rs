@@ -115,7 +115,7 @@ async fn a_domain_is_a_pool_too_and_changes_of_limits_are_heard() {
     let limits =
         |allowance: &client::Allowance| [bytes(allowance.alias), bytes(allowance.account), bytes(allowance.domain)];
     let heard = async |number: u8, expected: [u64; 3]| {
-        let until = tokio::time::Instant::now() + Duration::from_secs(10);
+        let until = tokio::time::Instant::now() + PATIENCE;
         while limits(&client.allowance(&mailbox(number)).await.unwrap()) != expected {
             assert!(tokio::time::Instant::now() < until, "{expected:?} was not heard of");
             tokio::time::sleep(Duration::from_millis(5)).await;
