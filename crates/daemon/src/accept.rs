@@ -129,9 +129,12 @@ impl Acceptor {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpSocket;
 
     struct Running {
         address: SocketAddr,
+        /// Bound and never listening: nobody else is given the port when the acceptor has closed its own.
+        _port: TcpSocket,
         shutdown: CancellationToken,
         tasks: TaskTracker,
         accepting: tokio::task::JoinHandle<()>,
@@ -139,8 +142,11 @@ mod tests {
 
     /// Echoes until the client closes.
     async fn start(connections: usize, per_source: usize) -> Running {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = TcpSocket::new_v4().unwrap();
+        port.set_reuseaddr(true).unwrap();
+        port.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = port.local_addr().unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let acceptor =
             Acceptor::new(listener, Limit::new("echo", connections), SourceLimit::new("echo-source", per_source))
                 .refuse_with(b"* BYE full\r\n");
@@ -159,7 +165,7 @@ mod tests {
                     .await;
             })
         };
-        Running { address, shutdown, tasks, accepting }
+        Running { address, _port: port, shutdown, tasks, accepting }
     }
 
     async fn echo(stream: &mut TcpStream) -> String {

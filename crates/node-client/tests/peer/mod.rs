@@ -8,9 +8,10 @@ use futures_util::{SinkExt, StreamExt};
 use model::{MailboxId, NodeId};
 use node_client::{Dial, Io, Locate, LocateError, NodeClient, Opening, Session};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use vault::MailboxKey;
@@ -22,7 +23,7 @@ use wire::session::*;
 use zeroize::Zeroizing;
 
 /// Longer than anything takes on the slowest machine; nothing is asserted about time.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const NODE: &str = "node-1";
 pub const MAILBOX: MailboxId = MailboxId::from_bytes([7; 12]);
@@ -61,10 +62,8 @@ impl Peer {
     /// Listens, and makes a client that finds it.
     pub async fn start() -> (Self, NodeClient) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = listener.local_addr().unwrap().to_string();
-        let record = NodeInfo { id: NODE.to_owned(), session_endpoints: vec![endpoint], grpc_endpoint: String::new() };
-        let peer = Self { listener, boot: Arc::new(BootKey::generate().unwrap()), node: NODE.parse().unwrap() };
-        (peer, NodeClient::over(Here(record), Plain, "imap-1"))
+        let client = client_of(listener.local_addr().unwrap());
+        (Self { listener, boot: Arc::new(BootKey::generate().unwrap()), node: NODE.parse().unwrap() }, client)
     }
 
     /// Takes a connection and greets it.
@@ -99,6 +98,21 @@ impl Peer {
         let (session, _) = script.open().await;
         (script, session)
     }
+}
+
+fn client_of(at: SocketAddr) -> NodeClient {
+    let session_endpoints = vec![at.to_string()];
+    let record = NodeInfo { id: NODE.to_owned(), session_endpoints, grpc_endpoint: String::new() };
+    NodeClient::over(Here(record), Plain, "imap-1")
+}
+
+/// A client whose node is away for as long as the socket is kept: it has the port and does not listen, so that no other test's
+/// listener is given it.
+pub fn nobody() -> (TcpSocket, NodeClient) {
+    let port = TcpSocket::new_v4().unwrap();
+    port.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let client = client_of(port.local_addr().unwrap());
+    (port, client)
 }
 
 pub fn opening() -> Opening {

@@ -222,8 +222,12 @@ async fn connections_that_say_nothing_do_not_hold_up_the_others() {
 #[tokio::test]
 async fn the_channel_connects_again_after_a_restart() {
     let authority = Authority::new();
-    let server = Running::start(&authority, ANY_PORT).await;
-    let address = server.address;
+    // Bound and never listening: nobody else is given the port while the server is away.
+    let port = tokio::net::TcpSocket::new_v4().unwrap();
+    port.set_reuseaddr(true).unwrap();
+    port.bind(ANY_PORT).unwrap();
+    let address = port.local_addr().unwrap();
+    let server = Running::start(&authority, address).await;
     let mut node = client(&authority, Role::Admin, address);
     assert!(node.check(CheckRequest {}).await.is_ok());
     server.stop().await;
