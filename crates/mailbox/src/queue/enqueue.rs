@@ -60,7 +60,7 @@ impl QueueTx<'_> {
     /// The next octets of a message's text, at most [`CHUNK_BYTES`]: one chunk, so that all but the last should be full.
     ///
     /// # Errors
-    /// [`Error::TooBig`], [`Error::DiskFull`].
+    /// [`Error::TooBig`], [`Error::DiskFull`]; [`Error::UploadIncomplete`] when what came before was dropped.
     pub fn push(&mut self, incoming: Incoming, text: &[u8]) -> Result<Incoming, Error> {
         push(self.connection, incoming, text)
     }
@@ -92,7 +92,8 @@ impl QueueTx<'_> {
     /// Takes a message: from the commit on it is in the queue, due at once.
     ///
     /// # Errors
-    /// [`Error::LimitReached`], [`Error::TooBig`], [`Error::NoRecipients`], [`Error::DiskFull`].
+    /// [`Error::LimitReached`], [`Error::TooBig`], [`Error::NoRecipients`], [`Error::DiskFull`]; [`Error::UploadIncomplete`] as
+    /// [`QueueTx::push`].
     pub fn take(&mut self, message: &Message) -> Result<Taken, Error> {
         if let Some(id) = &message.id {
             let noted = self
@@ -131,10 +132,11 @@ impl QueueTx<'_> {
             None => insert(self.connection)?,
         };
         let envelope = &message.envelope;
-        self.connection
+        let written = self
+            .connection
             .prepare_cached(
                 "UPDATE entry SET arrived_ms = ?2, size = ?3, reverse_path = ?4, ret = ?5, envelope_id = ?6, needs = ?7, \
-                 mailbox = ?8, origin = ?9, expires_ms = ?10 WHERE id = ?1",
+                 mailbox = ?8, origin = ?9, expires_ms = ?10 WHERE id = ?1 AND arrived_ms IS NULL",
             )?
             .execute(params![
                 row,
@@ -148,6 +150,9 @@ impl QueueTx<'_> {
                 envelope.origin.code(),
                 envelope.expires_ms,
             ])?;
+        if written == 0 {
+            return Err(Error::UploadIncomplete);
+        }
         if !message.prefix.is_empty() {
             write_chunk(self.connection, row, 0, &message.prefix)?;
         }
@@ -195,12 +200,12 @@ pub(super) fn push(connection: &Connection, incoming: Incoming, text: &[u8]) -> 
         None => insert(connection)?,
     };
     let chunks = incoming.chunks + 1;
+    let sql = "UPDATE entry SET chunks = ?2, size = ?3 WHERE id = ?1 AND arrived_ms IS NULL";
+    if connection.prepare_cached(sql)?.execute(params![row, chunks, size as i64])? == 0 {
+        // The file was opened anew, or another took its place, and what had not come whole was dropped.
+        return Err(Error::UploadIncomplete);
+    }
     write_chunk(connection, row, chunks, text)?;
-    connection.prepare_cached("UPDATE entry SET chunks = ?2, size = ?3 WHERE id = ?1")?.execute(params![
-        row,
-        chunks,
-        size as i64
-    ])?;
     Ok(Incoming { row: Some(row), chunks, size })
 }
 

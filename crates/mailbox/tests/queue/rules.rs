@@ -77,6 +77,24 @@ fn a_retry_whose_text_came_again_leaves_no_second_text() {
 }
 
 #[test]
+fn text_that_was_dropped_when_the_file_was_opened_anew_is_not_gone_on_with() {
+    let place = Place::new();
+    let mut file = place.open();
+    let incoming = one(&mut file, |tx| tx.push(Incoming::default(), &[1; 1000])).unwrap();
+    drop(file);
+    let mut file = place.open();
+    let pushed = one(&mut file, |tx| tx.push(incoming, &[1; 1000]));
+    assert!(matches!(pushed, Err(Error::UploadIncomplete)), "{pushed:?}");
+    let mut whole = message(1, &["a@b.example"], b"");
+    whole.incoming = incoming;
+    let taken = one(&mut file, |tx| tx.take(&whole));
+    assert!(matches!(taken, Err(Error::UploadIncomplete)), "{taken:?}");
+    assert_eq!(file.totals(), Totals::default());
+    // Its id was not noted: sent again, it is taken.
+    assert!(matches!(take(&mut file, 1, &["a@b.example"]), Taken::New(_)));
+}
+
+#[test]
 fn a_lease_keeps_others_away_until_it_ends() {
     let place = Place::new();
     let mut file = place.open();

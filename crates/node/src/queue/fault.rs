@@ -12,7 +12,7 @@ pub fn status(queue: &QueueId, error: &Error) -> Status {
         Error::TooBig => Code::OutOfRange,
         Error::NoRecipients | Error::NotLeased => Code::InvalidArgument,
         Error::NoSuchEntry | Error::NoSuchLease => Code::NotFound,
-        Error::Busy | Error::Interrupted => Code::Unavailable,
+        Error::Busy | Error::Interrupted | Error::UploadIncomplete => Code::Unavailable,
         other => {
             tracing::error!(%queue, "{other}");
             return Status::unavailable("the queue file cannot be used");
