@@ -46,7 +46,11 @@ static QUEUE_OBJECTS: OnceLock<Objects> = OnceLock::new();
 /// The queue file; its mark is `Brvq`.
 pub(crate) static QUEUE: Schema = Schema {
     application_id: 0x4272_7671,
-    files: &[include_str!("../schema/queue-0001.sql"), include_str!("../schema/queue-0002.sql")],
+    files: &[
+        include_str!("../schema/queue-0001.sql"),
+        include_str!("../schema/queue-0002.sql"),
+        include_str!("../schema/queue-0003.sql"),
+    ],
     expected: &QUEUE_OBJECTS,
 };
 

@@ -111,6 +111,8 @@ struct RecipientRow {
     next_attempt: String,
     held: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
+    held_why: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     leased_by: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     paused_until: String,
@@ -150,6 +152,7 @@ impl From<EntryRecipient> for RecipientRow {
             attempts: recipient.attempts,
             next_attempt: moment(recipient.next_attempt_ms),
             held: recipient.held,
+            held_why: recipient.held_why,
             leased_by: recipient.leased_by,
             paused_until: until(recipient.paused_until_ms),
             status: recipient.last_status,
@@ -233,6 +236,9 @@ async fn show(queues: &Queues, id: &str, output: Output) -> Result<(), Failure> 
         ];
         for recipient in &row.recipients {
             lines.push(format!("to {} ({}): {}", recipient.address, recipient.destination, recipient.state()));
+            if !recipient.held_why.is_empty() {
+                lines.push(format!("   {}", recipient.held_why));
+            }
             if !recipient.remote.is_empty() {
                 lines.push(format!("   {} said so", recipient.remote));
             }

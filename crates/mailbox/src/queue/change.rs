@@ -109,7 +109,7 @@ impl QueueTx<'_> {
 
     fn release(&mut self, share: &Meant) -> Result<u64, Error> {
         let sql = "UPDATE share SET due_ms = CASE WHEN lease_ends_ms > ?2 THEN lease_ends_ms \
-                   ELSE (SELECT min(next_ms) FROM recipient WHERE share = ?1) END WHERE id = ?1 AND due_ms IS NULL";
+                   ELSE (SELECT min(next_ms) FROM recipient WHERE share = ?1) END, held_why = '' WHERE id = ?1 AND due_ms IS NULL";
         let changed = self.connection.prepare_cached(sql)?.execute(params![share.id, self.now])?;
         if changed == 0 { Ok(0) } else { self.recipients_of(share) }
     }

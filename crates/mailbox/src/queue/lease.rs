@@ -120,7 +120,8 @@ impl QueueTx<'_> {
         let ends = self.now.saturating_add(wanted.lease_ms);
         self.connection
             .prepare_cached(
-                "UPDATE share SET lease = ?2, leased_ms = ?3, lease_ends_ms = ?4, worker = ?5, due_ms = ?4 WHERE id = ?1",
+                "UPDATE share SET lease = ?2, leased_ms = ?3, lease_ends_ms = ?4, worker = ?5, due_ms = ?4, lost_after = NULL \
+                 WHERE id = ?1",
             )?
             .execute(params![share, *self.lease, self.now, ends, wanted.worker])?;
         let entry = self.entry(entry)?;

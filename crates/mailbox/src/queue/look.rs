@@ -3,7 +3,7 @@
 use super::file::{QueueOptions, check_id};
 use super::row::{self, ENTRY_COLUMNS, Entry, STATE_COLUMNS, STATE_COLUMNS_COUNT};
 use super::types::{Destination, Listed, ListedRecipient};
-use super::{ENVELOPE_BYTES_MAX, enqueue};
+use super::{ENVELOPE_BYTES_MAX, enqueue, lost};
 use crate::engine::{self, Access, Clock, Options};
 use crate::error::Error;
 use crate::schema::QUEUE;
@@ -48,14 +48,7 @@ impl QueueReader {
     /// # Errors
     /// [`Error::NoSuchLease`] when the lease is gone, [`Error::Damaged`] when the chunk is.
     pub fn read(&self, entry: i64, lease: i64, number: u32) -> Result<Option<Vec<u8>>, Error> {
-        let chunks: Option<u32> = self
-            .connection
-            .prepare_cached(
-                "SELECT entry.chunks FROM share JOIN entry ON entry.id = share.entry WHERE share.entry = ?1 AND lease = ?2",
-            )?
-            .query_row(params![entry, lease], |row| row.get(0))
-            .optional()?;
-        if number > chunks.ok_or(Error::NoSuchLease)? {
+        if number > lost::chunks(&self.connection, entry, lease)?.ok_or(Error::NoSuchLease)? {
             return Ok(None);
         }
         let found = self
@@ -156,10 +149,22 @@ impl QueueReader {
         rows.collect::<Result<_, _>>().map_err(Error::from)
     }
 
+    /// Messages that are held, each as often as it has destinations.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn held(&self) -> Result<u64, Error> {
+        // By the index of what is due: one look at each destination.
+        let sql = "SELECT coalesce(sum((SELECT count(*) FROM share WHERE destination = destination.id AND due_ms IS NULL)), 0) \
+                   FROM destination";
+        let count: i64 = self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
     fn with_recipients(&self, entry: Entry) -> Result<Listed, Error> {
         let sql = format!(
             "SELECT {STATE_COLUMNS}, destination.name, share.lease_ends_ms > ?2 AND recipient.next_ms <= share.leased_ms, \
-             share.worker, share.due_ms IS NULL, destination.paused_ms FROM share \
+             share.worker, share.due_ms IS NULL, destination.paused_ms, share.held_why FROM share \
              JOIN destination ON destination.id = share.destination JOIN recipient ON recipient.share = share.id \
              WHERE share.entry = ?1 ORDER BY share.id, recipient.id"
         );
@@ -186,6 +191,7 @@ fn listed(row: &Row<'_>, now: i64) -> rusqlite::Result<ListedRecipient> {
         destination: row.get(AT)?,
         leased_by: worker.filter(|_| is_leased == Some(true)).unwrap_or_default(),
         held: row.get(AT + 3)?,
+        held_why: row.get(AT + 5)?,
         paused_until_ms: if paused > now { paused } else { 0 },
     })
 }

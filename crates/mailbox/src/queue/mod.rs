@@ -13,6 +13,7 @@ mod enqueue;
 mod file;
 mod lease;
 mod look;
+mod lost;
 mod row;
 mod settle;
 mod types;

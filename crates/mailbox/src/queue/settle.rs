@@ -1,9 +1,9 @@
-//! What becomes of leases: renewed, settled, or their destination paused.
+//! What becomes of leases: renewed, settled, or their destination paused. Which leases were lost with a damaged file is `lost`'s.
 
 use super::batch::QueueTx;
 use super::enqueue::Message;
 use super::types::{Outcome, Settlement};
-use super::{AHEAD_MS_MAX, PAUSE_MS_MAX, row};
+use super::{AHEAD_MS_MAX, PAUSE_MS_MAX, lost, row};
 use crate::error::Error;
 use rusqlite::{OptionalExtension, params};
 use std::collections::HashMap;
@@ -15,15 +15,21 @@ struct Held {
     destination: i64,
     leased_ms: i64,
     is_held: bool,
+    /// It comes from a damaged file.
+    is_carried: bool,
 }
 
 impl QueueTx<'_> {
-    /// The lease ends so many milliseconds from now. One that ended and was not taken over goes on.
+    /// The lease ends so many milliseconds from now. One that ended and was not taken over goes on; so does one that was lost with
+    /// a damaged file, as long as its entry is held.
     ///
     /// # Errors
     /// [`Error::NoSuchLease`].
     pub fn renew(&mut self, entry: i64, lease: i64, lease_ms: i64) -> Result<(), Error> {
-        let held = self.held(entry, lease)?;
+        let held = match self.held(entry, lease) {
+            Err(Error::NoSuchLease) if lost::goes_on(self.connection, entry, lease)? => return Ok(()),
+            held => held?,
+        };
         let ends = self.now.saturating_add(lease_ms);
         self.connection
             .prepare_cached(
@@ -34,8 +40,9 @@ impl QueueTx<'_> {
     }
 
     /// Ends a lease: recipients that are decided go, those that are deferred are due then, those that nothing is said of are
-    /// due again at once. `notices` are taken into the queue in the same commit. An entry that nobody is left of goes.
-    /// Returns whether anything of all this is to be handed out, now or later.
+    /// due again at once. `notices` are taken into the queue in the same commit. An entry that nobody is left of goes. Of an entry
+    /// that was carried over from a damaged file, also a lease of which this file knows nothing is taken, and recipients that could
+    /// not be read are passed over; what is not decided stays held. Returns whether anything of all this is to be handed out, now or later.
     ///
     /// # Errors
     /// [`Error::NoSuchLease`], [`Error::NotLeased`].
@@ -46,22 +53,29 @@ impl QueueTx<'_> {
         settlements: &[Settlement],
         notices: &[Message],
     ) -> Result<bool, Error> {
-        let held = self.held(entry, lease)?;
+        let held = match self.held(entry, lease) {
+            Err(Error::NoSuchLease) => self.held_under_lost(entry, lease, settlements)?,
+            held => held?,
+        };
         let mut under_lease = self.under_lease(&held)?;
         let count = under_lease.len() as u64;
         let mut gone = 0;
         for settlement in settlements {
             // Once each: a second one for the same recipient contradicts the first.
-            let recipient = under_lease.remove(&settlement.address).ok_or(Error::NotLeased)?;
-            gone += self.decide(recipient, settlement)?;
+            match under_lease.remove(&settlement.address) {
+                Some(recipient) => gone += self.decide(recipient, settlement)?,
+                None if held.is_carried => {}
+                None => return Err(Error::NotLeased),
+            }
         }
         self.recipients_gone(held.destination, gone)?;
         self.connection
             .prepare_cached(
                 "UPDATE share SET lease = NULL, leased_ms = NULL, lease_ends_ms = NULL, worker = NULL, due_ms = CASE WHEN ?2 \
-                 THEN NULL ELSE (SELECT min(next_ms) FROM recipient WHERE share = ?1) END WHERE id = ?1",
+                 THEN NULL ELSE (SELECT min(next_ms) FROM recipient WHERE share = ?1) END, \
+                 lost_after = CASE WHEN lost_after < ?3 THEN ?3 ELSE lost_after END WHERE id = ?1",
             )?
-            .execute(params![held.share, held.is_held])?;
+            .execute(params![held.share, held.is_held, lease])?;
         self.remove_if_empty(held.share, held.entry)?;
         for notice in notices {
             self.take(notice)?;
@@ -87,14 +101,33 @@ impl QueueTx<'_> {
         let found = self
             .connection
             .prepare_cached(
-                "SELECT id, destination, leased_ms, due_ms IS NULL FROM share WHERE entry = ?1 AND lease = ?2",
+                "SELECT id, destination, leased_ms, due_ms IS NULL, lost_after IS NOT NULL FROM share \
+                 WHERE entry = ?1 AND lease = ?2",
             )?
             .query_row(params![entry, lease], |row| {
-                let (share, destination) = (row.get(0)?, row.get(1)?);
-                Ok(Held { share, entry, destination, leased_ms: row.get(2)?, is_held: row.get(3)? })
+                Ok(Held {
+                    share: row.get(0)?,
+                    entry,
+                    destination: row.get(1)?,
+                    leased_ms: row.get(2)?,
+                    is_held: row.get(3)?,
+                    is_carried: row.get(4)?,
+                })
             })
             .optional()?;
         found.ok_or(Error::NoSuchLease)
+    }
+
+    /// The share that a lease was on which was lost with a damaged file, by whom its worker has settled. Which of the recipients
+    /// were under it is not known: all may have been.
+    fn held_under_lost(&self, entry: i64, lease: i64, settlements: &[Settlement]) -> Result<Held, Error> {
+        for settlement in settlements {
+            if let Some(share) = lost::share_of(self.connection, entry, lease, &settlement.address)? {
+                let lost::Share { id, destination, is_held } = share;
+                return Ok(Held { share: id, entry, destination, leased_ms: i64::MAX, is_held, is_carried: true });
+            }
+        }
+        Err(Error::NoSuchLease)
     }
 
     /// The recipients under a lease, by address.

@@ -213,6 +213,8 @@ pub struct ListedRecipient {
     pub leased_by: String,
     /// Whether it is held.
     pub held: bool,
+    /// Why it is, where no operator did it; else empty.
+    pub held_why: String,
     /// Until when its destination is paused.
     pub paused_until_ms: i64,
 }

@@ -169,6 +169,7 @@ fn listed_recipient(recipient: ListedRecipient) -> (State, proto::EntryRecipient
         last_remote: state.remote.clone(),
         leased_by: recipient.leased_by,
         held: recipient.held,
+        held_why: recipient.held_why,
         paused_until_ms: recipient.paused_until_ms,
     };
     (state, shown)
