@@ -5,6 +5,7 @@
 mod common;
 mod log;
 mod pages;
+mod queue;
 mod salvage;
 mod sealed;
 mod state;

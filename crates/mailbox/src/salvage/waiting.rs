@@ -1,50 +1,23 @@
-//! Takes what is whole out of a damaged waiting-mail file into a new one. Which file takes whose place, and when, is the node's
-//! matter; whether a message opens shows when its owner comes, as ever.
+//! Takes what is whole out of a damaged waiting-mail file into a new one. Whether a message opens shows when its owner comes, as
+//! ever.
 //!
-//! Invariants: the damaged file is read and not changed. Pages are authenticated as they are read, so what is taken has the
-//! octets that were stored; a message is taken only with all of its parts, and once. Each read is a transaction of its own: a
-//! page that fails makes all else fail that is read in the same one. What is left out is named.
+//! Invariants: a message is taken only with all of its parts, and once. Each read is a transaction of its own: a page that fails
+//! makes all else fail that is read in the same one.
 
+use super::{CACHE_KIB, COMMIT_BYTES, Lost, Salvaged, is_loss, one, open_damaged};
 use crate::create::create_file;
 use crate::disk::Disk;
-use crate::engine::{self, Access, Options};
+use crate::engine::Options;
 use crate::error::Error;
 use crate::schema::WAITING;
 use model::{DeliveryId, MailboxId};
-use rusqlite::{Connection, OptionalExtension, Params, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use vault::FileKey;
 
 /// Rows in a row that cannot be read, after which nothing is looked for behind them: more than one waiting-mail file has.
 const SKIPPED_ROWS_MAX: u32 = 200_000;
-/// Octets that are written to the new file in one commit.
-const COMMIT_BYTES: u64 = 16 * 1024 * 1024;
-/// Page cache, KiB: rows are read once and written once.
-const CACHE_KIB: u32 = 1024;
-
-/// What became of the messages of a damaged file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Salvaged {
-    /// Messages in the new file.
-    pub taken: u64,
-    /// Messages that are not whole any more.
-    pub lost: Vec<Lost>,
-    /// There may be more of them: part of what would name them cannot be read.
-    pub unnamed: bool,
-}
-
-/// A message that cannot be taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
-    /// Its delivery, where that can be read.
-    pub delivery: Option<DeliveryId>,
-    /// Its row in the damaged file.
-    pub row: i64,
-    /// Why.
-    pub what: String,
-}
-
 /// Makes a waiting-mail file at `into` with every message of the one at `from` that is whole. Nobody writes to either.
 ///
 /// # Errors
@@ -57,11 +30,7 @@ pub fn waiting(
     disk: &'static dyn Disk,
 ) -> Result<Salvaged, Error> {
     let options = Options { cache_kib: CACHE_KIB, disk, ..Options::default() };
-    let damaged = match engine::open(from, &key.raw_key(), &options, Access::Read) {
-        Ok(connection) => Some(connection),
-        Err(error) if is_loss(&error) => None,
-        Err(error) => return Err(error),
-    };
+    let damaged = open_damaged(from, key, &options)?;
     let mut salvaged = Salvaged { unnamed: true, ..Salvaged::default() };
     create_file(into, &key.raw_key(), &WAITING, &options, |new| {
         new.execute("INSERT INTO waiting (one, mailbox) VALUES (1, ?1)", [&mailbox.as_bytes()[..]])?;
@@ -71,11 +40,6 @@ pub fn waiting(
         Ok(())
     })?;
     Ok(salvaged)
-}
-
-/// Whether it means that something in the damaged file is lost, and the rest may be read all the same.
-fn is_loss(error: &Error) -> bool {
-    error.is_damage() || matches!(error, Error::WrongKey | Error::Sql(_))
 }
 
 /// What there is in the damaged file.
@@ -273,11 +237,6 @@ impl<'c> Source<'c> {
         }
         Ok(size + found.prefix.as_ref().map_or(0, |prefix| prefix.len() as u64))
     }
-}
-
-/// One value, where there is a row that can be read.
-fn one<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str, with: impl Params) -> Result<Option<T>, Error> {
-    Ok(connection.prepare_cached(sql)?.query_row(with, |row| row.get(0)).optional()?)
 }
 
 /// Every row that can be read, in order of its number; whether some could not. `take` gives back the row's number.
