@@ -102,6 +102,9 @@ impl FromStr for Address {
             return Err(AddressError::Form);
         }
         let local = unquote(local)?;
+        if local.is_empty() {
+            return Err(AddressError::Form);
+        }
         if local.len() > LOCAL_PART_BYTES_MAX {
             return Err(AddressError::TooLong);
         }
@@ -115,7 +118,12 @@ impl FromStr for Address {
             _ => (local.as_str(), None),
         };
         let local: String = base.to_lowercase().nfc().collect();
-        Ok(Self { local, domain, subaddress })
+        let address = Self { local, domain, subaddress };
+        // Some characters have a longer form in lower case or NFC, and what is written must be read again.
+        if address.whole_local().len() > LOCAL_PART_BYTES_MAX {
+            return Err(AddressError::TooLong);
+        }
+        Ok(address)
     }
 }
 
@@ -168,6 +176,7 @@ mod tests {
             ("ann", AddressError::Form),
             ("@example.com", AddressError::Form),
             ("ann@", AddressError::Form),
+            ("\"\"@example.com", AddressError::Form),
             ("a b@example.com", AddressError::LocalPart),
             ("\"a\"b\"@example.com", AddressError::LocalPart),
             ("ann@exa mple.com", AddressError::Domain),
@@ -176,7 +185,9 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<Address>(), Err(why), "{bad:?}");
         }
-        assert_eq!(format!("{}@example.com", "x".repeat(65)).parse::<Address>(), Err(AddressError::TooLong));
+        for long in ["x".repeat(65), "\u{130}".repeat(32)] {
+            assert_eq!(format!("{long}@example.com").parse::<Address>(), Err(AddressError::TooLong), "{long}");
+        }
     }
 
     proptest! {
