@@ -54,7 +54,9 @@ pub use create::{create, create_with};
 pub use disk::{Disk, SYSTEM_DISK, SystemDisk};
 pub use engine::{Cipher, Clock, Options};
 pub use error::Error;
-pub use fetch::{FetchCursor, FetchPlan, FetchRecord, FetchStep, Items, Section, SectionData, SectionKind};
+pub use fetch::{
+    FetchCursor, FetchPlan, FetchRecord, FetchStep, FlagColumns, FlagStep, Items, Section, SectionData, SectionKind,
+};
 pub use index::{IndexBatch, IndexState};
 pub use ingest::{Content, Ingest, Piece, STAGE_BYTES_MIN};
 pub use message::limits::PREFIX_BYTES_MAX;

@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{Place, append, attachment, fetch, noise, run, section, uid, uids};
+use common::{Place, append, attachment, clock, fetch, noise, run, section, uid, uids};
 use mailbox::{
-    Content, Error, FetchPlan, FlagEdit, FolderId, Ingest, Items, Reader, Section, SectionKind, StoreMode, TokenAnswer,
-    UploadId, Writer,
+    Content, Error, FetchCursor, FetchPlan, FlagEdit, FolderId, Ingest, Items, Reader, Section, SectionKind, StoreMode,
+    TokenAnswer, UploadId, Writer,
 };
 use model::{Flags, FolderName, Keyword, ModSeq, Token, UidSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -206,6 +206,59 @@ fn flags_of(folder: FolderId, uids: UidSet, changed_since: ModSeq) -> FetchPlan 
     FetchPlan { folder, uids, items: Items::FLAGS.with(Items::MODSEQ), sections: vec![], changed_since }
 }
 
+/// UID, flags, keywords, MODSEQ.
+type Flagged = (u32, u32, Vec<Keyword>, u64);
+
+fn as_columns(reader: &Reader, plan: &FetchPlan, budget: usize) -> (Vec<Flagged>, usize) {
+    let (mut cursor, mut all) = (FetchCursor::new(), Vec::new());
+    for steps in 1.. {
+        let step = reader.fetch_flags(plan, &mut cursor, budget).unwrap();
+        let columns = step.columns;
+        for (at, uid) in columns.uids.into_iter().enumerate() {
+            let keywords = columns.sets_of[at].checked_sub(1).map(|set| columns.sets[set as usize].clone());
+            all.push((uid, columns.flags[at], keywords.unwrap_or_default(), columns.modseqs[at]));
+        }
+        if step.done {
+            return (all, steps);
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn flags_alone_are_the_same_as_columns() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let folder = place.fill(&mut writer, 900);
+    add(&mut writer, folder, &uids("1:20,400:450,700"), 9, &["$junk".to_owned(), "work".to_owned()]);
+    add(&mut writer, folder, &uids("10:30,449:460"), 2, &["a".to_owned()]);
+    for n in 500..560 {
+        let keywords: Vec<_> = (0..6).filter(|bit| n >> bit & 1 == 1).map(|bit| format!("k{bit}")).collect();
+        add(&mut writer, folder, &UidSet::range(uid(n), uid(n)), n, &keywords);
+    }
+    let middle = place.reader().select(&FolderName::inbox()).unwrap().highest_modseq;
+    add(&mut writer, folder, &uids("5,300:310,890"), 1, &[]);
+    add(&mut writer, folder, &uids("7:9,350"), 8, &[]);
+    run(&mut writer, |tx| tx.expunge(folder, None, clock()));
+    let reader = place.reader();
+    for (wanted, since, steps) in [
+        ("1:1000", ModSeq::ZERO, 3),
+        ("3:5,100:650,899:1000", ModSeq::ZERO, 2),
+        ("1:400", middle, 1),
+        ("901:950", middle, 1),
+    ] {
+        let plan = flags_of(folder, uids(wanted), since);
+        let records = fetch(&reader, &plan, 4096);
+        let expected: Vec<Flagged> = (records.into_iter())
+            .map(|record| (record.uid.get(), record.flags.bits(), record.keywords, record.modseq.get()))
+            .collect();
+        assert_eq!(as_columns(&reader, &plan, 4096), (expected, steps), "{wanted}");
+    }
+    let nowhere = flags_of(FolderId::new(99), uids("1"), ModSeq::ZERO);
+    let refused = reader.fetch_flags(&nowhere, &mut FetchCursor::new(), 4096);
+    assert!(matches!(refused, Err(Error::NoSuchFolder)), "{refused:?}");
+}
+
 #[test]
 fn keywords_that_are_made_during_a_fetch_do_not_look_like_damage() {
     let place = Place::new();
@@ -225,6 +278,7 @@ fn keywords_that_are_made_during_a_fetch_do_not_look_like_damage() {
         let reader = place.reader();
         while !ended.load(Ordering::Relaxed) {
             assert_eq!(fetch(&reader, &plan, 1 << 20).len(), 150);
+            assert_eq!(as_columns(&reader, &plan, 1 << 20).0.len(), 150);
         }
     });
 }

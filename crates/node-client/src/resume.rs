@@ -70,6 +70,10 @@ impl Resume {
     /// # Errors
     /// [`ClientError::Interrupted`] when the message that had begun is gone; [`ClientError::Protocol`].
     pub(crate) fn pass(&mut self, fetched: Fetched) -> Result<Option<Fetched>, ClientError> {
+        if let Some(columns) = &fetched.columns {
+            self.pass_columns(&columns.uids)?;
+            return if fetched.messages.is_empty() { Ok(Some(fetched)) } else { Err(OUT_OF_ORDER) };
+        }
         let mut messages = Vec::with_capacity(fetched.messages.len());
         for message in fetched.messages {
             let fresh = match self.behind.take() {
@@ -81,7 +85,21 @@ impl Resume {
                 messages.push(message);
             }
         }
-        Ok((!messages.is_empty()).then_some(Fetched { messages }))
+        Ok((!messages.is_empty()).then_some(Fetched { messages, columns: None }))
+    }
+
+    /// Messages that come whole, without records.
+    fn pass_columns(&mut self, uids: &[u32]) -> Result<(), ClientError> {
+        if self.amid.is_some() {
+            return Err(OUT_OF_ORDER);
+        }
+        for &uid in uids {
+            if uid <= self.whole {
+                return Err(OUT_OF_ORDER);
+            }
+            self.whole = uid;
+        }
+        Ok(())
     }
 
     fn advance(&mut self, message: &FetchedMessage) -> Result<(), ClientError> {
@@ -150,6 +168,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use proptest::prelude::*;
+    use wire::session::FlagColumns;
 
     /// Index, length as announced, octets.
     type Section = (u32, u64, Vec<u8>);
@@ -255,9 +274,8 @@ mod tests {
         let mut resume = Resume::default();
         let frame = |uid, continues, unfinished| {
             let sections = vec![SectionData { data: Bytes::from_static(b"x"), total: 2, ..SectionData::default() }];
-            Fetched {
-                messages: vec![FetchedMessage { uid, sections, continues, unfinished, ..FetchedMessage::default() }],
-            }
+            let message = FetchedMessage { uid, sections, continues, unfinished, ..FetchedMessage::default() };
+            Fetched { messages: vec![message], columns: None }
         };
         resume.pass(frame(5, false, true)).unwrap();
         resume.broke();
@@ -268,6 +286,7 @@ mod tests {
     fn records_out_of_order_are_refused() {
         let frame = |uid, continues, unfinished| Fetched {
             messages: vec![FetchedMessage { uid, continues, unfinished, ..FetchedMessage::default() }],
+            columns: None,
         };
         for bad in [frame(4, false, false), frame(5, true, false), frame(0, false, false)] {
             let mut resume = Resume::default();
@@ -277,6 +296,27 @@ mod tests {
         let mut resume = Resume::default();
         resume.pass(frame(4, false, true)).unwrap();
         assert_eq!(resume.pass(frame(5, false, false)), Err(OUT_OF_ORDER));
+    }
+
+    #[test]
+    fn columns_go_on_behind_the_last_that_came() {
+        let frame = |uids: &[u32]| {
+            let columns = FlagColumns { uids: uids.to_vec(), ..FlagColumns::default() };
+            Fetched { messages: Vec::new(), columns: Some(columns) }
+        };
+        let wanted = UidSet::range(Uid::new(1).unwrap(), Uid::new(9).unwrap());
+        let mut resume = Resume::default();
+        assert_eq!(resume.pass(frame(&[2, 3])), Ok(Some(frame(&[2, 3]))));
+        resume.broke();
+        assert_eq!(resume.left(&wanted).first(), Uid::new(4));
+        assert_eq!(resume.pass(frame(&[4, 4])), Err(OUT_OF_ORDER));
+        assert_eq!(resume.pass(frame(&[3])), Err(OUT_OF_ORDER));
+        // Records and columns are not mixed, least of all within a message.
+        let message = FetchedMessage { uid: 7, unfinished: true, ..FetchedMessage::default() };
+        let mixed = Fetched { messages: vec![message.clone()], ..frame(&[6]) };
+        assert_eq!(resume.pass(mixed), Err(OUT_OF_ORDER));
+        resume.pass(Fetched { messages: vec![message], columns: None }).unwrap();
+        assert_eq!(resume.pass(frame(&[8])), Err(OUT_OF_ORDER));
     }
 
     #[test]

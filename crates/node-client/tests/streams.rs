@@ -21,7 +21,7 @@ fn record(uid: u32, sections: Vec<SectionData>) -> FetchedMessage {
 }
 
 fn fetched(messages: Vec<FetchedMessage>) -> Answer {
-    Answer::Fetched(Fetched { messages })
+    Answer::Fetched(Fetched { messages, columns: None })
 }
 
 fn chunk(uid: u32, continues: bool) -> Answer {

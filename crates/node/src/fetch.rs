@@ -10,7 +10,7 @@ use crate::resident::{Reading, Use};
 use crate::session::Call;
 use bytes::Bytes;
 use mailbox::{
-    FetchCursor, FetchPlan, FetchRecord, FetchStep, FlagEdit, FolderId, Items, Section, SectionKind, StoreMode,
+    FetchCursor, FetchPlan, FetchRecord, FlagEdit, FolderId, Items, Reader, Section, SectionKind, StoreMode,
 };
 use model::limits::CHUNK_BYTES_MAX;
 use model::{Flag, Flags, ModSeq};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::convert::{keyword_texts, modseq, section_kind, uid_set};
 use wire::session::server_frame::Body;
-use wire::session::{self, Fetched, FetchedMessage, SectionData, SectionWanted};
+use wire::session::{self, Fetched, FetchedMessage, FlagColumns, KeywordSet, SectionData, SectionWanted};
 
 /// Octets of the first step's records: the answer begins early, and the next steps are larger.
 const FIRST_STEP_BYTES: usize = 64 * 1024;
@@ -43,18 +43,18 @@ pub async fn fetch(call: &Call, fetch: session::Fetch, credit: &Credit) -> Resul
     let plan = Arc::new(plan);
     let reading = usage.reading();
     drop(usage);
+    let read: Read = if fetch.columns && asks_for_flags_alone(&plan) { flags } else { records };
     let mut cursor = FetchCursor::default();
     let mut budget = FIRST_STEP_BYTES;
     for number in 0usize.. {
         let stall = Duration::from_millis(TRANSFER_STALL_MS_MAX);
         tokio::time::timeout(stall, credit.ready()).await.map_err(|_| unavailable("the fetch stalled for too long"))?;
         call.outbox.ready().await;
-        let step;
-        (step, cursor) = one_step(&reading, &plan, cursor, budget, number < FETCH_STEPS_IN_PLACE).await?;
+        let in_place = number < FETCH_STEPS_IN_PLACE;
+        let (fetched, done);
+        ((fetched, done), cursor) = one_step(&reading, &plan, cursor, (budget, in_place), read).await?;
         budget = budget.saturating_mul(2).min(CHUNK_BYTES_MAX);
-        let done = step.done;
-        if done || !step.records.is_empty() {
-            let fetched = Fetched { messages: step.records.into_iter().map(message).collect() };
+        if done || !is_empty(&fetched) {
             let frame = call.address().frame(Body::Fetched(fetched), done);
             metrics::counter!("brevdue_node_fetched_bytes_total").increment(frame.len() as u64);
             credit.take(frame.len());
@@ -78,28 +78,68 @@ fn settle_changed(usage: &Use, plan: &mut FetchPlan) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Reads a step: what is answered, and whether that was the last.
+type Read = fn(&mut Reader, &FetchPlan, &mut FetchCursor, usize) -> Result<(Fetched, bool), mailbox::Error>;
+
 async fn one_step(
     reading: &Reading,
     plan: &Arc<FetchPlan>,
     mut cursor: FetchCursor,
-    budget: usize,
-    in_place: bool,
-) -> Result<(FetchStep, FetchCursor), Fault> {
+    (budget, in_place): (usize, bool),
+    read: Read,
+) -> Result<((Fetched, bool), FetchCursor), Fault> {
     if !in_place {
         let plan = plan.clone();
         return reading
             .read_in_pool(move |reader| {
-                let step = reader.fetch(&plan, &mut cursor, budget)?;
+                let step = read(reader, &plan, &mut cursor, budget)?;
                 Ok((step, cursor))
             })
             .await;
     }
     let started = Instant::now();
-    let step = reading.read(|reader| reader.fetch(plan, &mut cursor, budget))?;
+    let step = reading.read(|reader| read(reader, plan, &mut cursor, budget))?;
     if started.elapsed().as_micros() > SLOW_READ_MICROS {
         tokio::task::yield_now().await;
     }
     Ok((step, cursor))
+}
+
+fn records(
+    reader: &mut Reader,
+    plan: &FetchPlan,
+    cursor: &mut FetchCursor,
+    budget: usize,
+) -> Result<(Fetched, bool), mailbox::Error> {
+    let step = reader.fetch(plan, cursor, budget)?;
+    Ok((Fetched { messages: step.records.into_iter().map(message).collect(), columns: None }, step.done))
+}
+
+fn flags(
+    reader: &mut Reader,
+    plan: &FetchPlan,
+    cursor: &mut FetchCursor,
+    budget: usize,
+) -> Result<(Fetched, bool), mailbox::Error> {
+    let step = reader.fetch_flags(plan, cursor, budget)?;
+    Ok((Fetched { messages: Vec::new(), columns: Some(columns(step.columns)) }, step.done))
+}
+
+fn asks_for_flags_alone(plan: &FetchPlan) -> bool {
+    plan.sections.is_empty() && Items::FLAGS.with(Items::MODSEQ).has(plan.items)
+}
+
+fn is_empty(fetched: &Fetched) -> bool {
+    fetched.messages.is_empty() && fetched.columns.as_ref().is_none_or(|columns| columns.uids.is_empty())
+}
+
+fn columns(columns: mailbox::FlagColumns) -> FlagColumns {
+    let mailbox::FlagColumns { uids, flags, modseqs, mut sets_of, sets } = columns;
+    if sets.is_empty() {
+        sets_of.clear();
+    }
+    let sets = sets.iter().map(|set| KeywordSet { keywords: keyword_texts(set) }).collect();
+    FlagColumns { uids, flags, modseqs, sets_of, sets }
 }
 
 fn message(record: FetchRecord) -> FetchedMessage {

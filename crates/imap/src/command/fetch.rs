@@ -163,6 +163,9 @@ impl Fetch {
                 Err(error) => return Err(writer.broken(error.into())),
             };
             absorb(selected.node, selected.view).map_err(|stop| writer.broken(stop))?;
+            if let Some(columns) = fetched.columns {
+                answered += writer.columns(&columns, selected.view, selected.connection).await?;
+            }
             for message in fetched.messages {
                 answered += usize::from(!message.continues);
                 writer.record(message, selected.view, selected.connection).await?;
@@ -203,6 +206,7 @@ impl Fetch {
             sections: self.items.sections.iter().map(Section::wire).collect(),
             changed_since: self.changed_since.unwrap_or_default(),
             mark_seen,
+            columns: true,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! the next.
 
 mod decoded;
+mod flags;
 mod plan;
 mod section;
 
@@ -14,7 +15,7 @@ use crate::row::{modseq, octets, uid};
 use jiff::Timestamp;
 use message::Structure;
 use model::{Flags, ModSeq, Uid, UidSet};
-pub use plan::{FetchPlan, FetchRecord, FetchStep, Items, Section, SectionData, SectionKind};
+pub use plan::{FetchPlan, FetchRecord, FetchStep, FlagColumns, FlagStep, Items, Section, SectionData, SectionKind};
 use rusqlite::{Connection, Row, params};
 use section::{Access, Sections, needs_structure};
 
@@ -99,45 +100,15 @@ impl Fetch<'_> {
 
     /// Answers whole messages until the budget is used up; true when none is left.
     fn scan(&mut self, cursor: &mut FetchCursor) -> Result<bool, Error> {
-        let connection = self.access.connection;
-        if cursor.next == 0 {
-            FolderState::load(connection, self.plan.folder.into())?;
-            cursor.next = 1;
-            if self.plan.changed_since > ModSeq::ZERO {
-                cursor.changed = Some(changed(connection, self.plan)?);
-            }
-        }
-        let mut statement = connection.prepare_cached(&sql(self.plan))?;
-        let runs = cursor.changed.as_ref().unwrap_or(&self.plan.uids).runs();
-        let from = runs.partition_point(|run| run.1 < cursor.next);
-        for &(first, last) in runs.get(from..).unwrap_or_default() {
-            let mut rows = statement.query(params![self.plan.folder.0, first.max(cursor.next), last])?;
-            while let Some(row) = rows.next()? {
-                if self.left == 0 {
-                    cursor.next = uid(row, 0)?.get();
-                    return Ok(false);
-                }
-                match self.message(row)? {
-                    Answered::Whole => {}
-                    Answered::Part(uid, sections) => {
-                        cursor.next = uid.get().saturating_add(1);
-                        cursor.open = Some((uid, sections));
-                        return Ok(false);
-                    }
-                    Answered::NotYet(uid) => {
-                        cursor.next = uid.get();
-                        return Ok(false);
-                    }
-                }
-            }
-        }
-        cursor.next = u32::MAX;
-        // The highest UID is never given out, so that nothing is missed here.
-        Ok(true)
+        let (connection, plan) = (self.access.connection, self.plan);
+        walk(connection, plan, cursor, &sql(plan), |row| self.message(row))
     }
 
     fn message(&mut self, row: &Row<'_>) -> Result<Answered, Error> {
         let uid = uid(row, 0)?;
+        if self.left == 0 {
+            return Ok(Answered::NotYet(uid));
+        }
         let mut record = self.properties(uid, row)?;
         let used = RECORD_BYTES
             + record.envelope.len()
@@ -198,6 +169,47 @@ impl Fetch<'_> {
         }
         Ok(self.keywords.get_or_insert_default())
     }
+}
+
+/// Goes through the plan's messages from the cursor on, one row of `sql` each, until one is not answered whole; true when none
+/// is left.
+fn walk(
+    connection: &Connection,
+    plan: &FetchPlan,
+    cursor: &mut FetchCursor,
+    sql: &str,
+    mut answer: impl FnMut(&Row<'_>) -> Result<Answered, Error>,
+) -> Result<bool, Error> {
+    if cursor.next == 0 {
+        FolderState::load(connection, plan.folder.into())?;
+        cursor.next = 1;
+        if plan.changed_since > ModSeq::ZERO {
+            cursor.changed = Some(changed(connection, plan)?);
+        }
+    }
+    let mut statement = connection.prepare_cached(sql)?;
+    let runs = cursor.changed.as_ref().unwrap_or(&plan.uids).runs();
+    let from = runs.partition_point(|run| run.1 < cursor.next);
+    for &(first, last) in runs.get(from..).unwrap_or_default() {
+        let mut rows = statement.query(params![plan.folder.0, first.max(cursor.next), last])?;
+        while let Some(row) = rows.next()? {
+            match answer(row)? {
+                Answered::Whole => {}
+                Answered::Part(uid, sections) => {
+                    cursor.next = uid.get().saturating_add(1);
+                    cursor.open = Some((uid, sections));
+                    return Ok(false);
+                }
+                Answered::NotYet(uid) => {
+                    cursor.next = uid.get();
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    cursor.next = u32::MAX;
+    // The highest UID is never given out, so that nothing is missed here.
+    Ok(true)
 }
 
 fn date(row: &Row<'_>, column: usize) -> Result<Timestamp, Error> {

@@ -183,3 +183,27 @@ pub struct FetchStep {
     /// Nothing is left to fetch.
     pub done: bool,
 }
+
+/// Flags of messages, in UID order, a column each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FlagColumns {
+    /// The messages.
+    pub uids: Vec<u32>,
+    /// System flags of each, as bits.
+    pub flags: Vec<u32>,
+    /// MODSEQ of each.
+    pub modseqs: Vec<u64>,
+    /// Keywords of each: 0 for none, n for the set `sets[n - 1]`.
+    pub sets_of: Vec<u32>,
+    /// Sets of keywords that occur, each sorted.
+    pub sets: Vec<Vec<Keyword>>,
+}
+
+/// One step's answer of flags alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FlagStep {
+    /// Flags.
+    pub columns: FlagColumns,
+    /// Nothing is left to fetch.
+    pub done: bool,
+}

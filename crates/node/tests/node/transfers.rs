@@ -279,3 +279,30 @@ async fn credit_that_was_never_taken_ends_the_request() {
     // A cancelled fetch and one that failed leave the session as it was.
     assert_eq!(client.append_inbox(1, b"Subject: x\r\n\r\ny\r\n").await, 2);
 }
+
+#[tokio::test]
+async fn flags_alone_may_come_as_columns() {
+    let (world, owner) = (World::new().await, Owner::new(1));
+    let mut client = world.session(&owner).await;
+    for _ in 0..3 {
+        client.append_inbox(1, b"Subject: x\r\n\r\ny\r\n").await;
+    }
+    let inbox = client.select(1, INBOX).await;
+    let mode = StoreMode::Add.into();
+    let keywords = vec!["$work".to_owned()];
+    let store = Store { folder: inbox.folder, uids: uids(&[2]), mode, flags: 4, keywords, ..Store::default() };
+    assert!(matches!(client.call(1, Body::Store(store)).await, Answer::Stored(_)));
+    let flags = Fetch { folder: inbox.folder, uids: uids(&[1, 2, 3]), items: 3, columns: true, ..Fetch::default() };
+    let Answer::Fetched(fetched) = client.call(1, Body::Fetch(flags.clone())).await else { panic!() };
+    let columns = fetched.columns.unwrap();
+    assert_eq!((columns.uids, columns.flags, columns.sets_of), (vec![1, 2, 3], vec![0, 4, 0], vec![0, 1, 0]));
+    assert_eq!(columns.sets, [KeywordSet { keywords: vec!["$work".to_owned()] }]);
+    // The same as records for who does not ask for columns, or asks for more than flags.
+    let records = client.fetch(1, Fetch { columns: false, ..flags.clone() }).await;
+    assert_eq!(records.iter().map(|record| record.modseq).collect::<Vec<_>>(), columns.modseqs);
+    let with_size = client.fetch(1, Fetch { items: 11, ..flags }).await;
+    assert_eq!(
+        with_size.iter().map(|record| (record.flags, record.size)).collect::<Vec<_>>(),
+        [(0, 17), (4, 17), (0, 17)]
+    );
+}

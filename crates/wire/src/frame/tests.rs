@@ -68,7 +68,7 @@ fn limits_of_bytes() {
     assert_eq!(decode::<ClientFrame>(frame.encode_to_vec().into()), Err(error));
     let section = SectionData { data: Bytes::from(vec![0; CHUNK_BYTES_MAX]), ..Default::default() };
     let message = FetchedMessage { uid: 1, sections: vec![section.clone(), section], ..Default::default() };
-    let body = server_frame::Body::Fetched(Fetched { messages: vec![message] });
+    let body = server_frame::Body::Fetched(Fetched { messages: vec![message], columns: None });
     let frame = ServerFrame { request: 7, session: 3, last: false, body: Some(body) };
     assert_eq!(encode(&frame), Err(FrameError::DataTooBig { id: ID, bytes: 2 * CHUNK_BYTES_MAX }));
     let huge = Bytes::from(vec![0; FRAME_BYTES_MAX + 1]);

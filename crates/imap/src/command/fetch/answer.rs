@@ -10,7 +10,7 @@ use crate::session::connection::Connection;
 use crate::session::view::{NumberCursor, View};
 use crate::session::{Selected, begin_fetch, write_known_flags};
 use model::{Flags, Uid, UidSet};
-use wire::session::{FetchItem, FetchedMessage, SectionData};
+use wire::session::{FetchItem, FetchedMessage, FlagColumns, SectionData};
 
 /// Answers with the UIDs alone.
 pub(super) async fn uids(selected: Selected<'_>, uids: &UidSet) -> Outcome {
@@ -49,6 +49,14 @@ pub(super) struct Writer<'a> {
     open: Option<Open>,
     /// A part's transfer encoding is not known.
     undecoded: bool,
+}
+
+/// Flags of one message as a node tells of them.
+struct Flagged<'a> {
+    uid: Uid,
+    flags: u32,
+    modseq: u64,
+    keywords: &'a [String],
 }
 
 struct Open {
@@ -132,18 +140,11 @@ impl<'a> Writer<'a> {
             return Open { uid: message.uid, owed: 0, section: None, unknown: true };
         };
         if self.tells_flags(view, uid) {
-            // A client should know a keyword before it sees it (RFC 3501 §7.2.6).
-            view.learn_keywords(&message.keywords);
-            if view.take_keywords_grew() {
-                write_known_flags(out, view);
-            }
+            teach_keywords(&message.keywords, view, out);
         }
-        let start = begin_fetch(out, number, message.uid, self.told.uid_only);
-        if self.told.uid {
-            writer::word(out, start, "UID ");
-            writer::number(out, u64::from(message.uid));
-        }
-        self.flags(message, uid, view, out, start);
+        let start = self.begin_line(number, uid, out);
+        let FetchedMessage { flags, modseq, keywords, .. } = message;
+        self.flags(&Flagged { uid, flags: *flags, modseq: *modseq, keywords }, view, out, start);
         if self.items.has(FetchItem::InternalDate) {
             writer::word(out, start, "INTERNALDATE ");
             date::write_date_time(out, message.internal_date_ms);
@@ -163,6 +164,53 @@ impl<'a> Writer<'a> {
         }
         self.extras(message, out, start);
         Open { uid: message.uid, owed: 0, section: None, unknown: false }
+    }
+
+    /// Begins a message's line, up to its first item.
+    fn begin_line(&self, number: usize, uid: Uid, out: &mut Vec<u8>) -> usize {
+        let start = begin_fetch(out, number, uid.get(), self.told.uid_only);
+        if self.told.uid {
+            writer::word(out, start, "UID ");
+            writer::number(out, u64::from(uid.get()));
+        }
+        start
+    }
+
+    /// Writes flags that came as columns; how many messages they are of.
+    ///
+    /// # Errors
+    /// [`End::Broken`] when the columns do not fit together; the connection's end.
+    pub(super) async fn columns(
+        &mut self,
+        columns: &FlagColumns,
+        view: &mut View,
+        connection: &mut Connection,
+    ) -> Result<usize, End> {
+        let FlagColumns { uids, flags, modseqs, sets_of, sets } = columns;
+        let all = uids.len();
+        if self.is_midway() || flags.len() != all || modseqs.len() != all || ![0, all].contains(&sets_of.len()) {
+            return Err(End::Broken);
+        }
+        if self.items.has(FetchItem::Flags) {
+            for set in sets {
+                teach_keywords(&set.keywords, view, &mut connection.out);
+            }
+        }
+        let sets_of = sets_of.iter().copied().chain(std::iter::repeat(0));
+        for (((&uid, &flags), &modseq), set) in uids.iter().zip(flags).zip(modseqs).zip(sets_of) {
+            let keywords = match set.checked_sub(1) {
+                None => [].as_slice(),
+                Some(at) => sets.get(at as usize).ok_or(End::Broken)?.keywords.as_slice(),
+            };
+            let uid = Uid::new(uid).ok_or(End::Broken)?;
+            let Some(number) = self.numbers.number(view.uids(), uid) else { continue };
+            let out = &mut connection.out;
+            let start = self.begin_line(number, uid, out);
+            self.flags(&Flagged { uid, flags, modseq, keywords }, view, out, start);
+            out.extend_from_slice(b")\r\n");
+            connection.relieve().await?;
+        }
+        Ok(all)
     }
 
     fn tells_flags(&self, view: &View, uid: Uid) -> bool {
@@ -193,19 +241,27 @@ impl<'a> Writer<'a> {
 
     /// FLAGS and MODSEQ: when asked for, and FLAGS when this FETCH set \Seen (RFC 3501 §6.4.5). A change that is told this
     /// way carries MODSEQ like one that is told unasked (RFC 7162 §3.1).
-    fn flags(&self, message: &FetchedMessage, uid: Uid, view: &mut View, out: &mut Vec<u8>, start: usize) {
+    fn flags(&self, of: &Flagged<'_>, view: &mut View, out: &mut Vec<u8>, start: usize) {
         let mut changed = false;
-        if self.tells_flags(view, uid) {
-            changed = view.told_flags(uid, message.modseq);
+        if self.tells_flags(view, of.uid) {
+            changed = view.told_flags(of.uid, of.modseq);
             writer::word(out, start, "FLAGS ");
-            let keywords = message.keywords.iter().map(String::as_str);
-            writer::flags(out, Flags::from_bits(message.flags), keywords, view.is_recent(uid));
+            let keywords = of.keywords.iter().map(String::as_str);
+            writer::flags(out, Flags::from_bits(of.flags), keywords, view.is_recent(of.uid));
         }
         if self.items.has(FetchItem::Modseq) || (changed && self.told.modseq) {
             writer::word(out, start, "MODSEQ (");
-            writer::number(out, message.modseq);
+            writer::number(out, of.modseq);
             out.push(b')');
         }
+    }
+}
+
+/// A client should know a keyword before it sees it (RFC 3501 §7.2.6).
+fn teach_keywords(keywords: &[String], view: &mut View, out: &mut Vec<u8>) {
+    view.learn_keywords(keywords);
+    if view.take_keywords_grew() {
+        write_known_flags(out, view);
     }
 }
 

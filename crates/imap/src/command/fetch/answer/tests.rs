@@ -7,7 +7,7 @@ use crate::session::transport::Transport;
 use daemon::stream::Stream;
 use model::FolderName;
 use tokio::io::AsyncReadExt;
-use wire::session::{Changes, FlagChange, Selected as WireSelected, UidRuns};
+use wire::session::{Changes, FlagChange, KeywordSet, Selected as WireSelected, UidRuns};
 
 fn items(text: &str) -> Parsed<Items> {
     Items::parse(&mut Cursor::new(text.as_bytes()))
@@ -133,5 +133,66 @@ async fn a_literal_gets_what_was_announced_or_the_connection_ends() {
     ] {
         let heard = written("(BODY.PEEK[] BODY.PEEK[1])", PLAIN, &mut view(), records.clone()).await;
         assert!(matches!(heard, Err(End::Broken)), "{records:?}");
+    }
+}
+
+async fn written_columns(items: &str, view: &mut View, columns: &FlagColumns) -> Result<(usize, String), End> {
+    let items = self::items(items).unwrap();
+    let (near, mut far) = pair().await;
+    let mut connection = Connection::new(Transport::Open(Stream::Plain(near)));
+    let mut writer = Writer::new(&items, Told { uid: items.uid, modseq: true, ..PLAIN });
+    let answered = writer.columns(columns, view, &mut connection).await?;
+    connection.flush().await?;
+    drop(connection);
+    let mut heard = String::new();
+    far.read_to_string(&mut heard).await.unwrap();
+    Ok((answered, heard))
+}
+
+fn columns() -> FlagColumns {
+    let set = |keywords: &[&str]| KeywordSet { keywords: keywords.iter().map(|&keyword| keyword.to_owned()).collect() };
+    FlagColumns {
+        uids: vec![5, 6, 7, 9],
+        flags: vec![1, 0, 0, 8],
+        modseqs: vec![11, 12, 13, 14],
+        sets_of: vec![0, 2, 0, 1],
+        sets: vec![set(&["$x"]), set(&["$x", "$y"])],
+    }
+}
+
+#[tokio::test]
+async fn flags_come_as_columns_too() {
+    let mut view = view();
+    // A change that is not told yet is told by the answer, and with MODSEQ then (RFC 7162 §3.1).
+    view.change(FlagChange { uid: 6, flags: 0, keywords: vec![], modseq: 12 });
+    let (answered, heard) = written_columns("(UID FLAGS)", &mut view, &columns()).await.unwrap();
+    assert_eq!(
+        heard,
+        "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $x)\r\n\
+         * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $x \\*)] New keywords can be made\r\n\
+         * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $x $y)\r\n\
+         * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $x $y \\*)] New keywords can be made\r\n\
+         * 1 FETCH (UID 5 FLAGS (\\Seen))\r\n\
+         * 2 FETCH (UID 6 FLAGS ($x $y) MODSEQ (12))\r\n\
+         * 3 FETCH (UID 9 FLAGS (\\Deleted $x \\Recent))\r\n"
+    );
+    assert_eq!(answered, 4);
+    assert!(!view.has_untold_flags(Uid::new(6).unwrap()));
+    let none = FlagColumns { sets_of: vec![], sets: vec![], ..columns() };
+    let (_, heard) = written_columns("(MODSEQ)", &mut view, &none).await.unwrap();
+    assert_eq!(heard, "* 1 FETCH (MODSEQ (11))\r\n* 2 FETCH (MODSEQ (12))\r\n* 3 FETCH (MODSEQ (14))\r\n");
+}
+
+#[tokio::test]
+async fn columns_that_do_not_fit_together_end_the_connection() {
+    for bad in [
+        FlagColumns { flags: vec![1], ..columns() },
+        FlagColumns { modseqs: vec![], ..columns() },
+        FlagColumns { sets_of: vec![0], ..columns() },
+        FlagColumns { sets_of: vec![3, 0, 0, 0], ..columns() },
+        FlagColumns { uids: vec![0, 6, 7, 9], ..columns() },
+    ] {
+        let ended = written_columns("(FLAGS)", &mut view(), &bad).await;
+        assert!(matches!(ended, Err(End::Broken)), "{bad:?}");
     }
 }
