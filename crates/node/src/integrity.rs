@@ -6,16 +6,17 @@
 
 use crate::aside;
 use crate::fault::{Fault, limit};
+use crate::keyed::Keyed;
 use crate::limits::{CHECK_PROGRESS_MS, FIRST_FINDING_STEPS_MAX};
 use crate::primary::Primary;
 use crate::session::Call;
 use crate::volume::Kind;
-use mailbox::{CheckDepth, CheckStep, Checker, Disk, Error, Finding, Interrupter, Options};
+use mailbox::{CheckDepth, CheckStep, Checker, Error, Finding, Interrupter, Options};
 use model::MailboxId;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use vault::{FileKey, MailboxKey};
+use vault::MailboxKey;
 use wire::session::server_frame::Body;
 use wire::session::{Check, CheckFile, CheckFinding, Checked, Done};
 
@@ -65,37 +66,8 @@ pub fn first_finding(path: &Path, key: &MailboxKey, id: &MailboxId, options: &Op
     first_of(Checker::open(path, key, id, options, CheckDepth::Pages).ok()?.alone().ok()?)
 }
 
-/// The same for a waiting-mail file.
-pub fn first_finding_of_waiting(path: &Path, key: &FileKey, id: &MailboxId, disk: &'static dyn Disk) -> Option<String> {
-    first_of(Checker::waiting(path, key, id, disk, CheckDepth::Pages).ok()?)
-}
-
-/// What is wrong with a waiting-mail file that nobody else uses, looked at from its beginning to its end.
-///
-/// # Errors
-/// Of the disk.
-pub fn confirmed_of_waiting(
-    path: &Path,
-    key: &FileKey,
-    id: &MailboxId,
-    disk: &'static dyn Disk,
-) -> Result<Option<String>, Error> {
-    let mut checker = match Checker::waiting(path, key, id, disk, CheckDepth::Everything) {
-        Err(error) if aside::is_damage(&error) => return Ok(Some(error.to_string())),
-        checker => checker?,
-    };
-    loop {
-        let step = checker.step()?;
-        if let Some(finding) = step.findings.first() {
-            return Ok(Some(finding.to_string()));
-        }
-        if step.done {
-            return Ok(None);
-        }
-    }
-}
-
-fn first_of(mut checker: Checker) -> Option<String> {
+/// The first thing that is wrong, as far as that shows soon.
+pub fn first_of(mut checker: Checker) -> Option<String> {
     for _ in 0..FIRST_FINDING_STEPS_MAX {
         let step = checker.step().ok()?;
         let named = step.findings.iter().find(|finding| finding.page.is_some());
@@ -116,8 +88,7 @@ fn open_waiting(
     depth: CheckDepth,
 ) -> Result<Option<Result<Checker, String>>, Fault> {
     let Some(path) = primary.volumes.find(Kind::Waiting, id)? else { return Ok(None) };
-    let key = primary.node_key.file_key(id)?;
-    match Checker::waiting(&path, &key, id, primary.settings.options.disk, depth) {
+    match Keyed::Waiting(*id).checker(primary, &path, depth) {
         // Drained and deleted since.
         Err(Error::Missing) => Ok(None),
         Err(Error::WrongKey) => Ok(Some(Err("the first page of the waiting-mail file does not open".to_owned()))),

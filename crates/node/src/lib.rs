@@ -23,6 +23,7 @@ mod fetch;
 mod folder;
 mod intake;
 mod integrity;
+mod keyed;
 mod leg;
 pub mod limits;
 mod link;

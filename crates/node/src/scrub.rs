@@ -7,26 +7,17 @@
 
 use crate::backup::queue_files;
 use crate::fault::Fault;
+use crate::keyed::Keyed;
 use crate::limits::{SCRUB_DELAY_MS, SCRUB_FILES_LOOK_MS, SCRUB_STEP_BYTES, SCRUBS_REMEMBERED_MAX};
 use crate::primary::Primary;
 use crate::service::Shards;
 use crate::shard::Request;
 use mailbox::{CheckDepth, Checker, Error};
-use model::{MailboxId, QueueId};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-
-/// A file of the node's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    /// A mailbox's waiting mail.
-    Waiting(MailboxId),
-    /// A queue.
-    Queue(QueueId),
-}
 
 /// Scrubs the files of every volume until `stop`.
 pub async fn keep_scrubbed(primary: Weak<Primary>, shards: Shards, stop: CancellationToken) {
@@ -78,15 +69,15 @@ async fn keep_volume_scrubbed(primary: Weak<Primary>, shards: Shards, root: Path
 }
 
 /// The files of a volume.
-fn files(primary: &Primary, root: &Path) -> Result<Vec<(PathBuf, Whose)>, Fault> {
-    let waiting = primary.volumes.waiting_files()?.into_iter().map(|(path, id)| (path, Whose::Waiting(id)));
+fn files(primary: &Primary, root: &Path) -> Result<Vec<(PathBuf, Keyed)>, Fault> {
+    let waiting = primary.volumes.waiting_files()?.into_iter().map(|(path, id)| (path, Keyed::Waiting(id)));
     let folders = primary.volumes.queue_folders()?;
-    let queues = folders.iter().flat_map(|folder| queue_files(folder)).map(|(path, id)| (path, Whose::Queue(id)));
+    let queues = folders.iter().flat_map(|folder| queue_files(folder)).map(|(path, id)| (path, Keyed::Queue(id)));
     Ok(waiting.chain(queues).filter(|(path, _)| path.starts_with(root)).collect())
 }
 
 /// One pass over a file; what is wrong with it.
-async fn scrub(primary: &Weak<Primary>, path: &Path, whose: Whose, pause: Duration) -> Result<Option<String>, Fault> {
+async fn scrub(primary: &Weak<Primary>, path: &Path, whose: Keyed, pause: Duration) -> Result<Option<String>, Fault> {
     let mut checker: Option<Checker> = None;
     loop {
         let Some(primary) = primary.upgrade() else { return Ok(None) };
@@ -117,29 +108,24 @@ async fn scrub(primary: &Weak<Primary>, path: &Path, whose: Whose, pause: Durati
     }
 }
 
-fn begin(primary: &Primary, path: &Path, whose: Whose) -> Result<Checker, Fault> {
-    let disk = primary.settings.options.disk;
-    let checker = match whose {
-        Whose::Waiting(id) => Checker::waiting(path, &primary.node_key.file_key(&id)?, &id, disk, CheckDepth::Rows),
-        Whose::Queue(id) => Checker::queue(path, &primary.node_key.queue_key(&id)?, &id, disk, CheckDepth::Rows),
-    };
-    match checker {
+fn begin(primary: &Primary, path: &Path, whose: Keyed) -> Result<Checker, Fault> {
+    match whose.checker(primary, path, CheckDepth::Rows) {
         Err(Error::Missing) => Err(crate::fault::unavailable("the file was deleted")),
         checker => Ok(checker?),
     }
 }
 
 /// Damage is acted upon by whoever uses the file.
-async fn tell(shards: &Shards, whose: Whose, found: Option<String>) {
+async fn tell(shards: &Shards, whose: Keyed, found: Option<String>) {
     let result = if found.is_some() { "damaged" } else { "sound" };
     metrics::counter!("brevdue_node_scrubs_total", "result" => result).increment(1);
     let Some(what) = found else { return };
     metrics::counter!("brevdue_node_damage_found_total").increment(1);
     match whose {
-        Whose::Waiting(id) => {
+        Keyed::Waiting(id) => {
             let _ = shards.ask(&id, |answer| Request::WaitingDamaged(id, what, answer)).await;
         }
-        Whose::Queue(queue) => tracing::error!(
+        Keyed::Queue(queue) => tracing::error!(
             %queue,
             "the queue file is damaged ({what}): what is intact in it goes on; stop the node, move the file out of the folder \
              `queue`, and put back its newest backup, or let the node make a new one"

@@ -168,12 +168,13 @@ impl Node for Service {
 }
 
 fn aside_file(file: AsideFile) -> wire::node::AsideFile {
-    let AsideFile { name, kind, mailbox, at, bytes, why } = file;
+    let AsideFile { name, kind, id, at, bytes, why } = file;
     let kind = match kind {
         Kept::Mailbox => AsideKind::Mailbox,
         Kept::Waiting => AsideKind::Waiting,
+        Kept::Queue => AsideKind::Queue,
     };
-    wire::node::AsideFile { name, kind: kind.into(), mailbox_id: mailbox, at_ms: at.as_millisecond(), bytes, why }
+    wire::node::AsideFile { name, kind: kind.into(), id, at_ms: at.as_millisecond(), bytes, why }
 }
 
 impl Service {

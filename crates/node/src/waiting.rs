@@ -4,12 +4,11 @@
 //! Invariants: a mailbox's waiting file has one connection, used by one operation at a time, on the writer pool. Operations
 //! run in tasks that nobody cancels. A file that holds nothing is deleted by whoever used it last; one that holds something
 //! stays open a little longer, because mail comes in bursts and opening costs more than a message. Its key is the node's own:
-//! nothing of the owner's is in memory for that. A damaged file is set aside as soon as that is noticed (`aside`), by whoever has it
+//! nothing of the owner's is in memory for that. A damaged file is set aside as soon as that is noticed (`keyed`), by whoever has it
 //! under the lock: what is whole of it waits in the new file, and new mail comes to that one.
 
-use crate::aside::{self, set_waiting_aside};
 use crate::fault::{Fault, erased, unavailable};
-use crate::integrity::confirmed_of_waiting;
+use crate::keyed::{self, Keyed};
 use crate::limits::{WAITING_LINGER_FILES_MAX, WAITING_LINGER_MS, WAITING_MESSAGES_MAX};
 use crate::primary::Primary;
 use crate::quota::{Promise, Room, Rooms};
@@ -235,12 +234,11 @@ impl WaitingBox {
         let moved = self.boxes.primary.writers.run(move || {
             drop(open);
             let Some(path) = primary.volumes.find(Kind::Waiting, &id)? else { return Ok(None) };
-            let (key, disk) = (primary.node_key.file_key(&id)?, primary.settings.options.disk);
-            let Some(what) = confirmed_of_waiting(&path, &key, &id, disk)? else {
+            let Some(what) = Keyed::Waiting(id).confirmed(&primary, &path)? else {
                 tracing::info!(mailbox = %id, "the waiting-mail file is sound; what was found was another's ({found})");
                 return Ok(None);
             };
-            set_waiting_aside(&primary, &id, &path, &what)?;
+            Keyed::Waiting(id).set_aside(&primary, &path, &what, || {})?;
             let file = open_file(&primary, &id, &path)?;
             Ok::<_, Fault>(Some(Opened { file, anew: true }))
         });
@@ -420,7 +418,7 @@ impl Opened {
 fn replace_damaged(primary: &Primary, id: &MailboxId, what: &str) -> Option<Opened> {
     let replaced = primary.volumes.find(Kind::Waiting, id).map_err(Fault::from).and_then(|path| {
         let Some(path) = path else { return Ok(None) };
-        set_waiting_aside(primary, id, &path, what)?;
+        Keyed::Waiting(*id).set_aside(primary, &path, what, || {})?;
         Ok(Some(Opened { file: open_file(primary, id, &path)?, anew: true }))
     });
     replaced.unwrap_or_else(|fault| {
@@ -439,8 +437,8 @@ fn open_on_disk(primary: &Primary, id: &MailboxId, absent: Absent) -> Result<Opt
     };
     match open_file(primary, id, &path) {
         Ok(file) => Ok(Some(Opened { file, anew: false })),
-        Err(error) if aside::is_damage(&error) => {
-            set_waiting_aside(primary, id, &path, &error.to_string())?;
+        Err(error) if keyed::is_damage(&error) => {
+            Keyed::Waiting(*id).set_aside(primary, &path, &error.to_string(), || {})?;
             Ok(Some(Opened { file: open_file(primary, id, &path)?, anew: true }))
         }
         Err(error) => Err(error.into()),

@@ -101,7 +101,7 @@ async fn a_file_of_which_nothing_can_be_read_keeps_no_mail_away() {
     let listed = admin.list_aside(ListAsideRequest {}).await.unwrap().into_inner();
     assert_eq!((listed.total, listed.files.len()), (1, 1));
     let file = &listed.files[0];
-    assert_eq!((file.kind(), &file.mailbox_id), (AsideKind::Waiting, &owner.mailbox.to_string()));
+    assert_eq!((file.kind(), &file.id), (AsideKind::Waiting, &owner.mailbox.to_string()));
     assert!(file.bytes > octets.len() as u64 && file.at_ms > 0, "{file:?}");
     assert!(file.why.contains("there may be more that nothing names"), "{}", file.why);
     assert_eq!(fs::read(&kept(&world)[0]).unwrap(), octets);

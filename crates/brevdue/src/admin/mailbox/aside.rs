@@ -111,7 +111,11 @@ struct Row {
     node: String,
     name: String,
     what: &'static str,
+    /// Empty for a queue.
+    #[serde(skip_serializing_if = "String::is_empty")]
     mailbox_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    queue_id: String,
     /// None when no alias has this mailbox any more.
     address: Option<String>,
     time: String,
@@ -124,17 +128,23 @@ impl Row {
         let what = match file.kind() {
             AsideKind::Mailbox => "mailbox",
             AsideKind::Waiting => "waiting mail",
+            AsideKind::Queue => "queue",
             AsideKind::Unspecified => "unknown",
+        };
+        let (mailbox_id, queue_id) = match file.kind() {
+            AsideKind::Queue => (String::new(), file.id),
+            AsideKind::Mailbox | AsideKind::Waiting | AsideKind::Unspecified => (file.id, String::new()),
         };
         Self {
             node: node.to_owned(),
             what,
-            address: addresses.get(&file.mailbox_id).cloned(),
+            address: addresses.get(&mailbox_id).cloned(),
             time: moment(file.at_ms),
             octets: file.bytes,
             why: if file.why.is_empty() { "a backup took its place".to_owned() } else { file.why },
             name: file.name,
-            mailbox_id: file.mailbox_id,
+            mailbox_id,
+            queue_id,
         }
     }
 
@@ -143,7 +153,11 @@ impl Row {
             self.node.clone(),
             self.name.clone(),
             self.what.to_owned(),
-            self.address.clone().unwrap_or_else(|| "(erased)".to_owned()),
+            match (&self.address, self.queue_id.as_str()) {
+                (Some(address), _) => address.clone(),
+                (None, "") => "(erased)".to_owned(),
+                (None, queue) => queue.to_owned(),
+            },
             self.time.clone(),
             self.octets.to_string(),
             self.why.lines().take(3).collect::<Vec<_>>().join("; "),
