@@ -1,9 +1,10 @@
 //! Debian's Dovecot as a peer: IMAP and LMTP on free loopback ports, mdbox, in a temporary folder.
 
 use crate::dev::User;
+use crate::port::Port;
 use crate::wait::until;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -11,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 pub struct Dovecot {
     child: Child,
     folder: tempfile::TempDir,
+    _kept: [Port; 2],
     /// IMAP port.
     pub imap: u16,
     /// LMTP port.
@@ -28,7 +30,8 @@ impl Dovecot {
         Command::new("dovecot").arg("--version").output().ok()?;
         let folder = tempfile::Builder::new().prefix("dovecot-").tempdir().expect("a temporary folder");
         let root = folder.path().display();
-        let (imap, lmtp) = (free_port(), free_port());
+        let kept = [Port::free(), Port::free()];
+        let [imap, lmtp] = kept.each_ref().map(Port::number);
         let passwords: String =
             users.iter().map(|user| format!("{}:{{PLAIN}}{}\n", user.address, user.password)).collect();
         fs::write(folder.path().join("users"), passwords).expect("written");
@@ -58,7 +61,7 @@ impl Dovecot {
             return None;
         }
         let child = Command::new("dovecot").arg("-F").arg("-c").arg(&file).stdin(Stdio::null()).spawn().ok()?;
-        let peer = Self { child, folder, imap, lmtp };
+        let peer = Self { child, folder, _kept: kept, imap, lmtp };
         until("Dovecot listens", || TcpStream::connect(("127.0.0.1", imap)).ok());
         until("Dovecot's LMTP listens", || TcpStream::connect(("127.0.0.1", lmtp)).ok());
         Some(peer)
@@ -85,10 +88,4 @@ impl Drop for Dovecot {
         }
         drop(self.child.wait());
     }
-}
-
-/// A port that was free a moment ago; only for peers that cannot take a listener.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
 }

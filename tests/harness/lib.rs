@@ -14,6 +14,7 @@ pub mod meter;
 pub mod mirror;
 pub mod moto;
 pub mod peer;
+pub mod port;
 pub mod postfix;
 pub mod redis;
 pub mod s3;

@@ -1,8 +1,9 @@
 //! Debian's Postfix as the receiving side: an instance with its own folders on loopback, which keeps what comes in files.
 
+use crate::port::Port;
 use crate::wait::until;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -12,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 pub struct Postfix {
     child: Child,
     folder: tempfile::TempDir,
+    _kept: Port,
     /// SMTP port, on 127.0.0.1.
     pub port: u16,
 }
@@ -19,9 +21,14 @@ pub struct Postfix {
 impl Postfix {
     /// Starts with these further lines of `main.cf`; `None` where Postfix is not installed.
     pub fn start(settings: &[&str]) -> Option<Self> {
+        Self::start_at(Port::free(), settings)
+    }
+
+    /// The same at a port that others were told of before: a server that it sends to is started first then.
+    pub fn start_at(kept: Port, settings: &[&str]) -> Option<Self> {
         Command::new("postconf").arg("-d").arg("mail_version").output().ok()?;
         let folder = tempfile::Builder::new().prefix("postfix-").tempdir().expect("a temporary folder");
-        let port = free_port();
+        let port = kept.number();
         let root = folder.path().display().to_string();
         for below in ["config", "queue", "data", "mail"] {
             fs::create_dir_all(folder.path().join(below)).expect("a folder");
@@ -48,7 +55,7 @@ impl Postfix {
             .stderr(log)
             .spawn()
             .ok()?;
-        let peer = Self { child, folder, port };
+        let peer = Self { child, folder, _kept: kept, port };
         until("Postfix listens", || TcpStream::connect(("127.0.0.1", port)).ok());
         Some(peer)
     }
@@ -77,16 +84,6 @@ impl Postfix {
     /// What it logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
-    /// Adds lines to `main.cf` while it runs: those that name ports of servers that are started later.
-    pub fn configure(&self, settings: &[&str]) {
-        let config = self.folder.path().join("config");
-        let file = config.join("main.cf");
-        let text = fs::read_to_string(&file).expect("its settings") + &settings.join("\n") + "\n";
-        fs::write(&file, text).expect("written");
-        let reload = Command::new("postfix").arg("-c").arg(&config).arg("reload").output();
-        assert!(reload.is_ok_and(|done| done.status.success()), "postfix reload");
     }
 
     /// The settings for STARTTLS with this certificate.
@@ -157,12 +154,6 @@ fn master_cf(port: u16) -> String {
 fn postfix_uid() -> String {
     let answer = Command::new("id").args(["-u", "postfix"]).output().expect("id");
     String::from_utf8_lossy(&answer.stdout).trim().to_owned()
-}
-
-/// A port that was free a moment ago; only for peers that cannot take a listener.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
 }
 
 /// A certificate for a name that vouches for itself, made with OpenSSL's command line: certificate and key.

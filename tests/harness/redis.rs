@@ -1,30 +1,28 @@
 //! Debian's Redis on a loopback port: it can be stopped and started again on the same one.
 
+use crate::port::Port;
 use crate::wait::until;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 /// A Redis that keeps nothing on disk; dropping it stops it.
 pub struct Redis {
     child: Option<Child>,
-    port: u16,
+    port: Port,
     password: Option<String>,
 }
 
 impl Redis {
     /// Starts it; with a password, clients must give it.
     pub fn start(password: Option<&str>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let port = listener.local_addr().expect("bound").port();
-        drop(listener);
-        let mut redis = Self { child: None, port, password: password.map(str::to_owned) };
+        let mut redis = Self { child: None, port: Port::free(), password: password.map(str::to_owned) };
         redis.resume();
         redis
     }
 
     /// `redis://…`
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        format!("redis://127.0.0.1:{}/0", self.port.number())
     }
 
     /// Stops it as a crash would.
@@ -37,7 +35,7 @@ impl Redis {
 
     /// Starts it again, empty.
     pub fn resume(&mut self) {
-        let port = self.port.to_string();
+        let port = self.port.number().to_string();
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"]);
         if let Some(password) = &self.password {
@@ -45,13 +43,13 @@ impl Redis {
         }
         let child = command.current_dir(std::env::temp_dir()).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         self.child = Some(child.expect("redis-server starts; scripts/setup installs it"));
-        until("Redis listens", || TcpStream::connect(("127.0.0.1", self.port)).ok());
+        until("Redis listens", || TcpStream::connect(("127.0.0.1", self.port.number())).ok());
     }
 
     /// Runs redis-cli and gives what it prints.
     pub fn ask(&self, question: &[&str]) -> String {
         let mut command = Command::new("redis-cli");
-        command.args(["-p", &self.port.to_string()]);
+        command.args(["-p", &self.port.number().to_string()]);
         if let Some(password) = &self.password {
             command.env("REDISCLI_AUTH", password);
         }

@@ -1,14 +1,16 @@
 //! Postfix's `smtp-sink`: takes every message, keeps none, and counts.
 
+use crate::port::Port;
 use crate::until;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 /// A running sink; dropping it kills it.
 pub struct Sink {
     child: Child,
     folder: tempfile::TempDir,
+    _kept: Port,
     /// Where it listens on 127.0.0.1.
     pub port: u16,
 }
@@ -20,7 +22,8 @@ impl Sink {
     /// Starts one; `None` where it is not installed.
     pub fn start() -> Option<Self> {
         let folder = tempfile::Builder::new().prefix("sink-").tempdir().ok()?;
-        let port = TcpListener::bind(("127.0.0.1", 0)).ok()?.local_addr().ok()?.port();
+        let kept = Port::free();
+        let port = kept.number();
         let counters = fs::File::create(folder.path().join("counters")).ok()?;
         let mut command = Command::new("smtp-sink");
         if rustix::process::geteuid().is_root() {
@@ -32,7 +35,7 @@ impl Sink {
             .stdout(counters)
             .spawn()
             .ok()?;
-        let sink = Self { child, folder, port };
+        let sink = Self { child, folder, _kept: kept, port };
         until("smtp-sink listens", || TcpStream::connect(("127.0.0.1", port)).ok());
         Some(sink)
     }

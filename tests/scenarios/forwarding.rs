@@ -7,6 +7,7 @@ use daemon::config::Config;
 use daemon::tls::Internal;
 use directory::client::DirectoryClient;
 use harness::exchange::{Exchange, as_sent};
+use harness::port::Port;
 use harness::postfix::Postfix;
 use harness::vouch::{lines, vouch};
 use harness::{Smtp, until};
@@ -34,20 +35,24 @@ struct Chain {
 
 impl Chain {
     fn start() -> Self {
-        // It takes what it has no mailbox for, and returns it: so do hosts behind others.
-        let postfix = Postfix::start(&[
-            "virtual_mailbox_domains = postfix.test, elsewhere.test, forwarder.test",
-            "smtpd_reject_unlisted_recipient = no",
-            "smtp_dns_support_level = disabled",
-            "smtp_host_lookup = native",
-        ])
-        .expect("Postfix runs; scripts/setup brings it, and it needs root");
         let folder = tempfile::tempdir().unwrap();
         let (key, record) = author_key(folder.path());
+        let port = Port::free();
         let mut exchange =
-            Exchange::start(&format!("{RECORDS}{record}"), postfix.port, "[mx]\npolicy_on_loopback = true\n");
+            Exchange::start(&format!("{RECORDS}{record}"), port.number(), "[mx]\npolicy_on_loopback = true\n");
         exchange.publish();
-        postfix.configure(&[&format!("relayhost = [127.0.0.1]:{}", exchange.dev.port("mx"))]);
+        // It takes what it has no mailbox for, and returns it: so do hosts behind others.
+        let postfix = Postfix::start_at(
+            port,
+            &[
+                "virtual_mailbox_domains = postfix.test, elsewhere.test, forwarder.test",
+                "smtpd_reject_unlisted_recipient = no",
+                "smtp_dns_support_level = disabled",
+                "smtp_host_lookup = native",
+                &format!("relayhost = [127.0.0.1]:{}", exchange.dev.port("mx")),
+            ],
+        )
+        .expect("Postfix runs; scripts/setup brings it, and it needs root");
         for (alias, target) in [("fwd", "good@postfix.test"), ("gone", "bad@postfix.test")] {
             exchange.command(&["alias", "add", &format!("{alias}@example.test"), "--forward", target]);
         }

@@ -1,6 +1,7 @@
 //! Postfix sends to the MX: in the clear and through TLS, large, 8-bit and in UTF-8, and with what RFC 3461 lets a sender ask for.
 
 use harness::incoming::{admin, fields};
+use harness::port::Port;
 use harness::postfix::Postfix;
 use harness::zone::Zone;
 use harness::{Dev, Imap, User, client, until};
@@ -97,17 +98,18 @@ fn notice(postfix: &Postfix, original: &str) -> String {
 #[test]
 fn what_a_sender_asks_to_hear_is_told() {
     let zone = Zone::start(RECORDS);
-    let postfix = Postfix::start(&["virtual_mailbox_domains = postfix.test"]).expect("Postfix");
+    let kept = Port::free();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("settings.toml");
-    let port = postfix.port;
+    let port = kept.number();
     let settings = format!("{}enabled = true\n[outbound]\nport = {port}\nallow_private = true\n", zone.toml());
     fs::write(&file, settings).expect("written");
     let dev = Dev::start(1, &["--settings", file.to_str().expect("UTF-8")]);
     admin(&dev, &["alias", "add", "fwd@example.test", "--forward", "good.target@postfix.test"]);
     let many = ["--forward", "good.one@postfix.test", "--forward", "good.two@postfix.test"];
     admin(&dev, &[&["alias", "add", "many@example.test"], &many[..]].concat());
-    postfix.configure(&[&format!("relayhost = [127.0.0.1]:{}", dev.port("mx"))]);
+    let relay = format!("relayhost = [127.0.0.1]:{}", dev.port("mx"));
+    let postfix = Postfix::start_at(kept, &["virtual_mailbox_domains = postfix.test", &relay]).expect("Postfix");
 
     let message = b"From: good@postfix.test\r\nTo: u1@example.test\r\nSubject: asked\r\n\r\nthe body\r\n";
     for (to, original) in [
