@@ -3,24 +3,26 @@
 //! Knot holds a root of the test's own, signed, so that its keys can be the trust anchor. Names that end in `.insecure` are in a
 //! zone without signatures, and those that end in `.bogus` in one whose signatures, which its parent promises, are missing.
 
+use crate::port::Port;
 use crate::wait::until;
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// What the certificate of the DoH server says.
 const DOH_NAME: &str = "doh.test";
-/// A record that says how often the files were written.
-const SERIAL_NAME: &str = "serial.of.the.files.";
+/// What begins the name of a record in every zone that says how often its file was written.
+const SERIAL_NAME: &str = "serial.of.the.files";
+/// How often Knot is started where somebody else takes its port for UDP before it does.
+const STARTS_MAX: usize = 10;
 
 /// A running server; dropping it stops it.
 pub struct Zone {
     folder: tempfile::TempDir,
     knot: Child,
-    dnsdist: Option<Child>,
-    port: u16,
-    doh_port: u16,
+    port: Port,
+    dnsdist: Option<(Child, [Port; 2])>,
     serial: u32,
     nsec3: bool,
     records: String,
@@ -39,11 +41,21 @@ impl Zone {
     }
 
     fn signed(records: &str, nsec3: bool) -> Self {
+        let started = (0..STARTS_MAX).find_map(|_| Self::begin(records, nsec3));
+        let zone = started.unwrap_or_else(|| panic!("knotd ends {STARTS_MAX} times"));
+        fs::write(zone.trust_anchor(), zone.anchor_text()).expect("written");
+        zone
+    }
+
+    /// `None` where Knot ends, because its port is somebody else's for UDP.
+    fn begin(records: &str, nsec3: bool) -> Option<Self> {
         let folder = tempfile::Builder::new().prefix("zone-").tempdir().expect("a temporary folder");
-        let port = free_port();
+        let port = until("a port that is free for UDP too", || {
+            Some(Port::free()).filter(|port| UdpSocket::bind(("127.0.0.1", port.number())).is_ok())
+        });
         write_zones(folder.path(), records, 1, nsec3);
         let config = folder.path().join("knot.conf");
-        fs::write(&config, knot_configuration(folder.path(), port, nsec3)).expect("written");
+        fs::write(&config, knot_configuration(folder.path(), port.number(), nsec3)).expect("written");
         let knot = Command::new("knotd")
             .arg("-c")
             .arg(&config)
@@ -52,13 +64,12 @@ impl Zone {
             .stderr(log(folder.path(), "knot.log"))
             .spawn()
             .expect("knotd starts; scripts/setup installs it");
-        let zone =
-            Self { folder, knot, dnsdist: None, port, doh_port: 0, serial: 1, nsec3, records: records.to_owned() };
-        for signed in zone.signed_zones() {
-            until("the zone is signed", || (!zone.ask(&[signed, "DNSKEY"]).is_empty()).then_some(()));
-        }
-        fs::write(zone.trust_anchor(), zone.anchor_text()).expect("written");
-        zone
+        let mut zone = Self { folder, knot, port, dnsdist: None, serial: 1, nsec3, records: records.to_owned() };
+        until("every zone is served", || {
+            let ended = zone.knot.try_wait().expect("the child can be asked").is_some();
+            (ended || zone.is_served()).then_some(!ended)
+        })
+        .then_some(zone)
     }
 
     /// Also serves them over HTTPS.
@@ -67,14 +78,13 @@ impl Zone {
         fs::write(self.ca(), issued.cert.pem()).expect("written");
         let key = self.folder.path().join("doh.key");
         fs::write(&key, issued.signing_key.serialize_pem()).expect("written");
-        self.doh_port = free_port();
+        let ports = [Port::free(), Port::free()];
+        let [plain, doh] = ports.each_ref().map(Port::number);
         let config = self.folder.path().join("dnsdist.conf");
         let text = format!(
-            "setLocal('127.0.0.1:{}')\nnewServer({{address='127.0.0.1:{}'}}):setUp()\n\
-             addDOHLocal('127.0.0.1:{}', '{}', '{}', '/dns-query')\n",
-            free_port(),
-            self.port,
-            self.doh_port,
+            "setLocal('127.0.0.1:{plain}')\nnewServer({{address='127.0.0.1:{}'}}):setUp()\n\
+             addDOHLocal('127.0.0.1:{doh}', '{}', '{}', '/dns-query')\n",
+            self.port(),
             self.ca().display(),
             key.display()
         );
@@ -87,8 +97,8 @@ impl Zone {
             .stderr(log(self.folder.path(), "dnsdist.log"))
             .spawn()
             .expect("dnsdist starts; scripts/setup installs it");
-        self.dnsdist = Some(child);
-        until("dnsdist listens", || std::net::TcpStream::connect(("127.0.0.1", self.doh_port)).ok());
+        self.dnsdist = Some((child, ports));
+        until("dnsdist listens", || std::net::TcpStream::connect(("127.0.0.1", doh)).ok());
         self
     }
 
@@ -98,9 +108,7 @@ impl Zone {
         self.records = records.to_owned();
         write_zones(self.folder.path(), records, self.serial, self.nsec3);
         self.control("zone-reload");
-        // Signing counts the serials of zones on by itself; this record says which file is served.
-        let serial = format!("\"{}\"", self.serial);
-        until("the zone is reloaded", || (self.ask(&[SERIAL_NAME, "TXT"]) == serial).then_some(()));
+        until("every zone is reloaded", || self.is_served().then_some(()));
     }
 
     /// Serves these records besides those that are there.
@@ -111,12 +119,13 @@ impl Zone {
 
     /// `udp://…`, as in `[dns] servers`.
     pub fn plain(&self) -> String {
-        format!("udp://127.0.0.1:{}", self.port)
+        format!("udp://127.0.0.1:{}", self.port())
     }
 
     /// `https://…`, after [`with_doh`](Self::with_doh).
     pub fn https(&self) -> String {
-        format!("https://{DOH_NAME}:{}/dns-query#127.0.0.1", self.doh_port)
+        let port = self.dnsdist.as_ref().map_or(0, |(_, [_, doh])| doh.number());
+        format!("https://{DOH_NAME}:{port}/dns-query#127.0.0.1")
     }
 
     /// The file with the root's keys.
@@ -131,7 +140,7 @@ impl Zone {
 
     /// The port, UDP and TCP.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The section for a configuration file: validated, over plain DNS.
@@ -141,10 +150,18 @@ impl Zone {
 
     fn ask(&self, question: &[&str]) -> String {
         let asked = Command::new("kdig")
-            .args(["@127.0.0.1", "-p", &self.port.to_string(), "+short", "+timeout=1", "+retry=0"])
+            .args(["@127.0.0.1", "-p", &self.port().to_string(), "+short", "+timeout=2", "+retry=1"])
             .args(question)
             .output();
         asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    }
+
+    /// Whether the files that were written last are served, each by itself. Signing counts serials on, so a record says which
+    /// they are.
+    fn is_served(&self) -> bool {
+        let serial = format!("\"{}\"", self.serial);
+        let zones = self.signed_zones().iter().chain(&["insecure.", "bogus."]);
+        zones.map(|zone| serial_name(zone)).all(|name| self.ask(&[&name, "TXT"]) == serial)
     }
 
     fn signed_zones(&self) -> &'static [&'static str] {
@@ -153,7 +170,8 @@ impl Zone {
 
     fn anchor_text(&self) -> String {
         let keys = |zone: &&str| {
-            let found = self.ask(&[zone, "DNSKEY"]);
+            let keys = || Some(self.ask(&[zone, "DNSKEY"])).filter(|keys| !keys.is_empty());
+            let found = until("the zone is signed", keys);
             found.lines().map(|key| format!("{zone} 60 IN DNSKEY {key}\n")).collect::<String>()
         };
         self.signed_zones().iter().map(keys).collect()
@@ -168,7 +186,7 @@ impl Zone {
 
 impl Drop for Zone {
     fn drop(&mut self) {
-        for child in self.dnsdist.iter_mut().chain([&mut self.knot]) {
+        for child in self.dnsdist.iter_mut().map(|(child, _)| child).chain([&mut self.knot]) {
             if let Some(pid) = rustix::process::Pid::from_raw(child.id() as i32) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             }
@@ -180,13 +198,16 @@ impl Drop for Zone {
 /// The root delegates the others: `insecure` plainly, `bogus` with a DS that no key fits.
 fn write_zones(folder: &Path, records: &str, serial: u32, nsec3: bool) {
     let begin = |zone: &str| {
-        format!("{zone} 60 SOA ns.test. hostmaster.test. {serial} 3600 600 86400 60\n{zone} 60 NS ns.test.\n")
+        let name = serial_name(zone);
+        format!(
+            "{zone} 60 SOA ns.test. hostmaster.test. {serial} 3600 600 86400 60\n{zone} 60 NS ns.test.\n{name} 60 TXT {serial}\n"
+        )
     };
     let mut zones = vec![("insecure", begin("insecure.")), ("bogus", begin("bogus."))];
     if nsec3 {
         zones.extend([("com", begin("com.")), ("example", begin("example."))]);
     }
-    let mut root = begin(".") + &format!("ns.test. 60 A 127.0.0.1\n{SERIAL_NAME} 60 TXT {serial}\n");
+    let mut root = begin(".") + "ns.test. 60 A 127.0.0.1\n";
     for (zone, _) in &zones {
         root += &format!("{zone}. 60 NS ns.test.\n");
     }
@@ -231,12 +252,7 @@ fn log(folder: &Path, name: &str) -> Stdio {
     fs::File::create(folder.join(name)).map(Stdio::from).expect("a file")
 }
 
-/// A port that was free a moment ago for TCP and UDP; for servers that cannot take a listener.
-fn free_port() -> u16 {
-    until("a free port", || {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).ok()?;
-        let port = listener.local_addr().ok()?.port();
-        UdpSocket::bind(("127.0.0.1", port)).ok()?;
-        Some(port)
-    })
+/// The name of the record of a zone that says how often its file was written.
+fn serial_name(zone: &str) -> String {
+    format!("{SERIAL_NAME}.{}", zone.trim_start_matches('.'))
 }
