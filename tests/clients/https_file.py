@@ -7,15 +7,17 @@ import http.server
 import json
 import ssl
 import sys
+import threading
 
 CERT, KEY, FILE, TYPE = sys.argv[1:]
+LOCK = threading.Lock()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def note(self, body=""):
-        with open(FILE + ".log", "a", encoding="utf-8") as log:
+        with LOCK, open(FILE + ".log", "a", encoding="utf-8") as log:
             line = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": body}
             log.write(json.dumps(line) + "\n")
 

@@ -1,8 +1,7 @@
 //! Programs that webhooks call (tests/clients/hook.py), and what they were called with.
 
-use crate::client::script;
+use crate::client::{script, whole_lines};
 use serde_json::Value;
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -33,9 +32,8 @@ impl Hook {
 
     /// Every call so far: host, path, headers, body.
     pub fn calls(&self) -> Vec<Value> {
-        let log = fs::read_to_string(self.folder.path().join("calls")).unwrap_or_default();
-        let whole = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-        whole.map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        let lines = whole_lines(&self.folder.path().join("calls"));
+        lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     /// Those with this path.

@@ -1,9 +1,10 @@
 //! An HTTPS server with one file (tests/clients/https_file.py), and what it was asked.
 
+use crate::client::{script, whole_lines};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// A running server; dropping it kills it.
@@ -20,9 +21,8 @@ impl Https {
         let folder = tempfile::Builder::new().prefix("https-").tempdir().expect("a temporary folder");
         let file = folder.path().join("file");
         fs::write(&file, text).expect("written");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/https_file.py");
         let mut command = Command::new("python3");
-        command.arg(script).arg(&certificate.0).arg(&certificate.1).arg(&file).arg(kind);
+        command.arg(script("https_file.py")).arg(&certificate.0).arg(&certificate.1).arg(&file).arg(kind);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("python3 starts");
         let mut first = String::new();
         let output = child.stdout.take().expect("piped");
@@ -32,8 +32,8 @@ impl Https {
 
     /// Every request so far: method, path, headers, body.
     pub fn asked(&self) -> Vec<Value> {
-        let log = fs::read_to_string(self.folder.path().join("file.log")).unwrap_or_default();
-        log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        let lines = whole_lines(&self.folder.path().join("file.log"));
+        lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 }
 

@@ -1,10 +1,9 @@
 //! A mail server that misbehaves (tests/clients/smtp_peer.py), or asks for TLS (tests/clients/tls_peer.py), and what clients
 //! said to it.
 
-use crate::client::script;
-use std::fs;
+use crate::client::{script, whole_lines};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// A running peer; dropping it kills it.
@@ -19,9 +18,8 @@ impl Peer {
     /// Starts one with this behaviour, which offers these keywords to EHLO.
     pub fn start(behaviour: &str, keywords: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("peer-").tempdir().expect("a temporary folder");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/smtp_peer.py");
         let mut child = Command::new("python3")
-            .arg(script)
+            .arg(script("smtp_peer.py"))
             .arg(behaviour)
             .arg(folder.path().join("said"))
             .args(keywords)
@@ -47,13 +45,9 @@ impl Peer {
         Self { port, child, folder }
     }
 
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("said")
-    }
-
     /// What clients said, a line each.
     pub fn said(&self) -> Vec<String> {
-        fs::read_to_string(self.file()).unwrap_or_default().lines().map(str::to_owned).collect()
+        whole_lines(&self.folder.path().join("said"))
     }
 }
 

@@ -21,9 +21,9 @@ impl Tokens {
         let (token, user, log) = (token.to_owned(), user.to_owned(), asked.clone());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if let Some(form) = answer(&stream, &token, &user) {
-                    log.lock().unwrap_or_else(PoisonError::into_inner).push(form);
-                }
+                let (token, user, log) = (token.clone(), user.clone(), log.clone());
+                // Each for itself: a connection that is only kept ready holds up no other.
+                thread::spawn(move || answer(&stream, &token, &user, &log));
             }
         });
         Self { port, asked }
@@ -50,8 +50,8 @@ impl Tokens {
     }
 }
 
-/// One request: its form, and an answer. Nothing when nobody has asked.
-fn answer(mut stream: &TcpStream, token: &str, user: &str) -> Option<String> {
+/// One request, noted before it is answered; `None` when nobody asks.
+fn answer(mut stream: &TcpStream, token: &str, user: &str, log: &Mutex<Vec<String>>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let (mut length, mut line) = (0, String::new());
     while reader.read_line(&mut line).ok()? > 0 && line != "\r\n" {
@@ -71,7 +71,7 @@ fn answer(mut stream: &TcpStream, token: &str, user: &str) -> Option<String> {
     } else {
         "{\"active\":false}".to_owned()
     };
+    log.lock().unwrap_or_else(PoisonError::into_inner).push(form);
     let head = format!("Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", said.len());
-    write!(stream, "HTTP/1.1 200 OK\r\n{head}{said}").ok()?;
-    Some(form)
+    write!(stream, "HTTP/1.1 200 OK\r\n{head}{said}").ok()
 }
