@@ -1,7 +1,7 @@
 //! What is acknowledged, when nodes break off at each step of a delivery.
 
 use crate::node::Trouble;
-use crate::world::{World, mailbox};
+use crate::world::{World, hasty, mailbox};
 use model::limits::CREDIT_BYTES;
 use mx::limits::REPLAY_BYTES_MAX;
 use wire::node::{Outcome, Verdict};
@@ -120,7 +120,7 @@ async fn what_is_not_committed_is_not_acknowledged() {
         ),
         (Trouble::BeforeCommit, large(), PUT_OFF),
     ] {
-        let world = World::start().await;
+        let world = World::with(hasty()).await;
         world.nodes[0].script([trouble]);
         assert_eq!(send(&world, &["ann@example.com", "bea@example.com"], &message).await, reply, "{trouble:?}");
         assert_eq!(copies(&world), [("ann", 0), ("bea", 0), ("cay", 0)]);
@@ -143,12 +143,12 @@ async fn one_reply_speaks_for_all_recipients() {
 
 #[tokio::test]
 async fn a_node_that_stays_away_ends_in_451() {
-    let world = World::start().await;
+    let world = World::with(hasty()).await;
     world.nodes[0].script([Trouble::LostAnswer]);
     world.nodes[0].state.lock().unwrap().status_failures = usize::MAX;
     assert_eq!(send(&world, &["ann@example.com"], b"x\r\n").await, PUT_OFF);
     // Nor does anybody commit when one node cannot be made ready again.
-    let world = World::start().await;
+    let world = World::with(hasty()).await;
     world.nodes[0].script([Trouble::InText].into_iter().chain([Trouble::Says(Verdict::Unavailable); 1000]));
     assert_eq!(send(&world, &["ann@example.com", "cay@example.com"], b"x\r\n").await, PUT_OFF);
     assert_eq!(copies(&world), [("ann", 0), ("bea", 0), ("cay", 0)]);

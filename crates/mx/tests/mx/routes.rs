@@ -77,7 +77,6 @@ async fn what_was_forwarded_here_before_is_refused() {
 #[tokio::test]
 async fn disabled_in_three_ways() {
     let world = World::start().await;
-    let mut client = world.client().await;
     for (mode, text, reply) in [
         (RuleMode::Refuse, "", "550 5.2.1 Mailbox disabled"),
         (RuleMode::Refuse, "Gone fishing", "550 5.2.1 Gone fishing"),
@@ -92,10 +91,10 @@ async fn disabled_in_three_ways() {
             ..ChangeRuleRequest::default()
         };
         world.admin.change_rule(change).await.unwrap();
-        world.route_is(&mut client, "ann@example.com", reply).await;
+        world.route_is("ann@example.com", reply).await;
     }
     // Taken and thrown away.
-    assert!(client.message(&["ann@example.com"], MESSAGE).await.starts_with("250 2.0.0 "));
+    assert!(world.client().await.message(&["ann@example.com"], MESSAGE).await.starts_with("250 2.0.0 "));
     assert_eq!(world.stored(), []);
 }
 
