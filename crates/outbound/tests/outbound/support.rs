@@ -59,7 +59,7 @@ pub fn recipients(addresses: &[&str]) -> Vec<Recipient> {
 
 /// A moment for what would take minutes; long enough for a busy machine.
 pub fn patience() -> Patience {
-    let (short, long) = (Duration::from_millis(300), Duration::from_secs(20));
+    let (short, long) = (Duration::from_millis(300), Duration::from_secs(120));
     Patience { greeting: long, end: long, last_word: long, hello: long, quit: short, ..Patience::default() }
 }
 
