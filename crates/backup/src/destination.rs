@@ -1,27 +1,29 @@
 //! Which store a snapshot goes to, and what is kept beside it: the directory says so for mailboxes and their waiting mail, and what
 //! belongs to nobody goes to the worker's first. A store that the configuration does not have is an error, never another store.
 
-use crate::store::{Store, StoreError};
+use crate::lane::Lane;
+use crate::store::StoreError;
 use directory::client::{DirectoryClient, Error, KeepingReply};
 use model::MailboxId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::backup::{Kind, Snapshot};
 
+/// Every store, by name.
+pub(crate) type Lanes = BTreeMap<String, Arc<Lane>>;
+
 /// Where a snapshot goes.
 pub(crate) enum Destination {
     /// Into a store.
-    Store(Place),
+    Store(Goes),
     /// Nowhere: its owner's mailbox is not backed up.
     Nowhere,
 }
 
 /// A store, and what goes there with the snapshot.
-pub(crate) struct Place {
-    /// Its name.
-    pub(crate) name: String,
+pub(crate) struct Goes {
     /// The store.
-    pub(crate) store: Arc<Store>,
+    pub(crate) lane: Arc<Lane>,
     /// Sealed keys; empty where nothing is kept.
     pub(crate) kept: Vec<u8>,
 }
@@ -31,7 +33,7 @@ pub(crate) struct Destinations {
     /// The directory.
     pub(crate) directory: DirectoryClient,
     /// What the configuration names, by name.
-    pub(crate) stores: BTreeMap<String, Arc<Store>>,
+    pub(crate) lanes: Lanes,
     /// The first of them.
     pub(crate) default: String,
 }
@@ -51,8 +53,8 @@ impl Destinations {
             return Ok(Destination::Nowhere);
         }
         let name = if said.store.is_empty() { self.default.clone() } else { said.store };
-        let store = self.stores.get(&name).cloned().ok_or_else(|| StoreError::Unknown(name.clone()))?;
-        Ok(Destination::Store(Place { name, store, kept: said.kept.into() }))
+        let lane = self.lanes.get(&name).cloned().ok_or(StoreError::Unknown(name))?;
+        Ok(Destination::Store(Goes { lane, kept: said.kept.into() }))
     }
 
     async fn asked(&self, subject: &str) -> Result<KeepingReply, StoreError> {

@@ -9,14 +9,30 @@ pub(crate) const NODES_POLL_MS: u64 = 5_000;
 /// First and longest pause after a failed upload, milliseconds: a store that is down is asked again soon, and then every few
 /// minutes.
 pub(crate) const RETRY_MS: (u64, u64) = (1_000, 300_000);
-/// Snapshots of which a failed try is remembered; the oldest goes first, and is then tried at once.
-pub(crate) const REMEMBERED_FAILURES_MAX: usize = 10_000;
+/// Snapshots that wait and of which something is remembered: some 30 MB of them. What is beyond waits until there are fewer.
+pub(crate) const REMEMBERED_MAX: usize = 200_000;
+/// Uploads to one store that wait for a place there, so that the next need not be looked for when one ends.
+pub(crate) const QUEUED_PER_STORE_MAX: usize = 256;
+/// Snapshots about which the directory is asked at once, and erasures that are under way.
+pub(crate) const ASKED_AT_ONCE_MAX: usize = 256;
+/// Milliseconds after each further page of a node's list: looking through a long one again and again is not to keep the node busy.
+pub(crate) const PAUSE_MS_PER_PAGE: u64 = 100;
+/// Intervals between snapshots after which one that waits is late, as nodes count it.
+pub(crate) const LATE_INTERVALS: i64 = 2;
+/// Milliseconds of an interval hour.
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 /// Seconds that a node may take for an answer that is no stream.
 pub(crate) const ANSWER_SECONDS_MAX: u64 = 20;
 /// Seconds that a node may take for the next piece of a snapshot.
 pub(crate) const PIECE_SECONDS_MAX: u64 = 60;
 /// Seconds that a store may take to accept a connection.
 pub(crate) const STORE_CONNECT_SECONDS_MAX: u64 = 10;
+/// Seconds in which a store must say that it is there before an upload begins: one that hangs is found out soon.
+pub(crate) const STORE_CHECK_SECONDS_MAX: u64 = 20;
+/// Seconds that a health check waits for each of the nodes and the stores: less than it may take itself, so that it says which.
+pub(crate) const HEALTH_PART_SECONDS_MAX: u64 = 4;
+/// Stores that a reason names; further ones are counted.
+pub(crate) const STORES_NAMED_MAX: usize = 5;
 /// Seconds that one request to a store may take, a part's upload too: 16 MiB at 128 KiB a second.
 pub(crate) const STORE_REQUEST_SECONDS_MAX: u64 = 150;
 /// Tries of one request before the upload counts as failed.

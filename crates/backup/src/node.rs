@@ -111,14 +111,19 @@ impl Node {
         &self.id
     }
 
-    /// Snapshots that wait, the oldest first.
+    /// Snapshots that wait, erasures first and then the oldest; all of them, or those behind the last of an earlier page.
     ///
     /// # Errors
     /// [`NodeError`]
-    pub async fn staged(&self, wait_ms: u32, at_most: u32) -> Result<Vec<Snapshot>, NodeError> {
+    pub async fn staged(
+        &self,
+        wait_ms: u32,
+        at_most: u32,
+        after: Option<Snapshot>,
+    ) -> Result<Vec<Snapshot>, NodeError> {
         let mut rpc = self.rpc.clone();
         let wait = Duration::from_millis(wait_ms.into()) + Duration::from_secs(ANSWER_SECONDS_MAX);
-        Ok(self.within(wait, rpc.staged(StagedRequest { wait_ms, at_most })).await?.snapshots)
+        Ok(self.within(wait, rpc.staged(StagedRequest { wait_ms, at_most, after })).await?.snapshots)
     }
 
     /// A snapshot is in a store.
@@ -139,14 +144,13 @@ impl Node {
         self.soon(rpc.uploaded(UploadedRequest { id: id.to_owned(), unwanted: why.to_owned() })).await.map(drop)
     }
 
-    /// A try failed.
+    /// A try failed, or was not made, and why; whether because the octets are not what the node said of them.
     ///
     /// # Errors
     /// [`NodeError`]
-    pub async fn failed(&self, id: &str, error: &StoreError) -> Result<(), NodeError> {
+    pub async fn failed(&self, id: &str, why: String, differs: bool) -> Result<(), NodeError> {
         let mut rpc = self.rpc.clone();
-        let differs = matches!(error, StoreError::Differs);
-        let request = FailedRequest { id: id.to_owned(), why: error.to_string(), differs };
+        let request = FailedRequest { id: id.to_owned(), why, differs };
         self.within(Duration::from_secs(LOOK_SECONDS_MAX), rpc.failed(request)).await.map(drop)
     }
 

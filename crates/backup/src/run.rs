@@ -1,7 +1,9 @@
 //! The role as a process: from its configuration to a worker, until the shutdown has drained it.
 
-use crate::destination::Destinations;
+use crate::destination::{Destinations, Lanes};
 use crate::health;
+use crate::lane::Lane;
+use crate::limits::{ASKED_AT_ONCE_MAX, HOUR_MS, LATE_INTERVALS};
 use crate::node::Nodes;
 use crate::retention::Keep;
 use crate::store::{Store, StoreError};
@@ -53,7 +55,7 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
         nodes: Nodes::new(directory.clone(), internal),
         destinations: Destinations {
             directory,
-            stores: stores(&config.backup)?,
+            lanes: lanes(&config.backup)?,
             default: config.backup.stores.first().map(|store| store.name.clone()).unwrap_or_default(),
         },
         tidy: Tidy {
@@ -61,14 +63,15 @@ pub async fn run(config: Config, mut listeners: Listeners, shutdown: Shutdown) -
             under_way: std::sync::Mutex::default(),
         },
         throttle: Throttle::new(config.backup.bytes_per_second_max),
-        places: Semaphore::new(config.backup.uploads_max),
-        failures: std::sync::Mutex::default(),
+        asks: Arc::new(Semaphore::new(ASKED_AT_ONCE_MAX)),
+        backlog: std::sync::Mutex::default(),
+        late_ms: i64::from(config.backup.interval_hours) * HOUR_MS * LATE_INTERVALS,
     });
     if let Some(address) = config.metrics.listen {
         let metrics = listeners.take(METRICS_LISTENER, address)?;
         tokio::spawn(telemetry::serve(metrics, recorder, healthy(&worker), shutdown.clone()));
     }
-    tracing::info!(stores = worker.destinations.stores.len(), "backup is ready");
+    tracing::info!(stores = worker.destinations.lanes.len(), "backup is ready");
     let token = shutdown.token();
     shutdown.drain(config.limits.drain(), Box::pin(worker.run(&token))).await?;
     Ok(())
@@ -82,10 +85,15 @@ pub fn stores(config: &Backup) -> Result<BTreeMap<String, Arc<Store>>, StoreErro
     config.stores.iter().map(|store| Ok((store.name.clone(), Arc::new(Store::open(store)?)))).collect()
 }
 
+fn lanes(config: &Backup) -> Result<Lanes, StoreError> {
+    let lane = |(name, store): (String, _)| (name.clone(), Arc::new(Lane::new(name, store, config.uploads_max)));
+    Ok(stores(config)?.into_iter().map(lane).collect())
+}
+
 fn healthy(worker: &Arc<Worker>) -> Health {
     let worker = Arc::clone(worker);
-    Health::new(move || {
+    Health::reporting(move || {
         let worker = Arc::clone(&worker);
-        async move { health::check(&worker.nodes, &worker.destinations.stores).await }
+        async move { health::check(&worker.nodes, &worker.destinations).await }
     })
 }

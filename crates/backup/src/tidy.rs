@@ -5,14 +5,16 @@
 //! Invariants: a subject's newest backup stays, in whichever store it is; a store that cannot be read makes more be kept and not
 //! less, because what is newer elsewhere is what makes a backup superfluous; names that are not ours are not touched.
 
+use crate::destination::Lanes;
 use crate::limits::{LEFT_OVER_HOURS, SUBJECTS_MAX, SWEEP_EVERY_MS, SWEEP_PAUSE_MS_MAX};
 use crate::manifest::{FOLDERS, MANIFEST, Manifest, folder, stem};
 use crate::metrics::{ABORTED, REMOVED};
 use crate::retention::{Keep, to_remove};
+
 use crate::store::{Store, StoreError};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -55,23 +57,23 @@ impl Tidy {
     }
 
     /// Goes round through all stores, for ever.
-    pub(crate) async fn keep_swept(&self, stores: &BTreeMap<String, Arc<Store>>) {
+    pub(crate) async fn keep_swept(&self, lanes: &Lanes) {
         loop {
             let begun = Instant::now();
-            self.sweep(stores).await;
+            self.sweep(lanes).await;
             sleep(Duration::from_millis(SWEEP_EVERY_MS).saturating_sub(begun.elapsed())).await;
         }
     }
 
-    async fn sweep(&self, stores: &BTreeMap<String, Arc<Store>>) {
-        let (mut broken, subjects) = subjects(stores).await;
+    async fn sweep(&self, lanes: &Lanes) {
+        let (mut broken, subjects) = subjects(lanes).await;
         let each = SWEEP_EVERY_MS / (subjects.len() as u64).max(1);
         let pause = Duration::from_millis(each.min(SWEEP_PAUSE_MS_MAX));
         for ((kind, subject), names) in &subjects {
             let whole: Vec<(&String, &Store)> = names
                 .iter()
                 .filter(|name| !broken.contains(*name))
-                .filter_map(|name| Some((name, stores.get(name)?.as_ref())))
+                .filter_map(|name| Some((name, lanes.get(name)?.store.as_ref())))
                 .collect();
             let all: Vec<&Store> = whole.iter().map(|(_, store)| *store).collect();
             if let Err(error) = self.retain(&all, kind, subject).await {
@@ -122,9 +124,16 @@ impl Tidy {
 }
 
 /// Everything that has a folder in a store, and the stores that could not be asked.
-async fn subjects(stores: &BTreeMap<String, Arc<Store>>) -> (BTreeSet<String>, Subjects) {
+async fn subjects(lanes: &Lanes) -> (BTreeSet<String>, Subjects) {
     let (mut broken, mut all) = (BTreeSet::new(), Subjects::new());
-    for (name, store) in stores {
+    for (name, lane) in lanes {
+        // Of one that hangs each request would be waited for to its end.
+        if let Err(error) = lane.check_first().await {
+            tracing::warn!(store = name, "the store cannot be looked through today: {error}");
+            broken.insert(name.clone());
+            continue;
+        }
+        let store = &lane.store;
         let mut found: Vec<(&'static str, String)> = vec![("catalogue", "catalogue".to_owned())];
         for (kind, folders) in FOLDERS {
             match store.subjects(folders).await {

@@ -151,9 +151,19 @@ impl Ledger {
     /// # Errors
     /// Of the engine.
     pub fn staged(&self, at_most: u32) -> Result<Vec<Entry>, Error> {
-        let sql = format!("SELECT {COLUMNS} FROM snapshot WHERE state = 1 ORDER BY taken_ms, id LIMIT ?1");
+        self.staged_after(i64::MIN, &[], at_most)
+    }
+
+    /// Those of them that come behind this moment and id, whether that one waits still or not.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn staged_after(&self, taken_ms: i64, id: &[u8], at_most: u32) -> Result<Vec<Entry>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM snapshot WHERE state = 1 AND (taken_ms, id) > (?1, ?2) ORDER BY taken_ms, id LIMIT ?3"
+        );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        Ok(statement.query_map([at_most], entry)?.collect::<Result<_, _>>()?)
+        Ok(statement.query_map(params![taken_ms, id, at_most], entry)?.collect::<Result<_, _>>()?)
     }
 
     /// One snapshot.
@@ -268,14 +278,15 @@ impl Ledger {
         Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
-    /// Those of which an upload may still have been under way: no worker has looked through the stores since.
+    /// Those of which an upload may still have been under way, by their ids and behind this one: no worker has looked through the
+    /// stores since.
     ///
     /// # Errors
     /// Of the engine.
-    pub fn unswept(&self, at_most: u32) -> Result<Vec<[u8; 12]>, Error> {
-        let sql = "SELECT mailbox FROM erased WHERE swept = 0 ORDER BY at_ms LIMIT ?1";
+    pub fn unswept_after(&self, mailbox: &[u8], at_most: u32) -> Result<Vec<[u8; 12]>, Error> {
+        let sql = "SELECT mailbox FROM erased WHERE swept = 0 AND mailbox > ?1 ORDER BY mailbox LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.query_map([at_most], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        Ok(statement.query_map(params![mailbox, at_most], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
     /// A worker has removed everything of it from the stores.

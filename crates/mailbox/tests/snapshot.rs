@@ -317,7 +317,7 @@ fn the_ledger_remembers_what_was_erased() {
     assert_eq!(ledger.erase([7; 12], 5).unwrap(), [all[0].id, all[1].id]);
     drop(ledger);
     let mut ledger = Ledger::open_or_create(&path, &key).unwrap();
-    assert_eq!((ledger.erased().unwrap(), ledger.unswept(10).unwrap()), (vec![[7; 12]], vec![[7; 12]]));
+    assert_eq!((ledger.erased().unwrap(), ledger.unswept_after(&[], 10).unwrap()), (vec![[7; 12]], vec![[7; 12]]));
     assert_eq!(ledger.staged(10).unwrap(), [all[2].clone()]);
     assert_eq!(ledger.due_since((Kind::Mailbox, [7; 12])).unwrap(), None);
     // What was under way meanwhile comes too late.
@@ -326,8 +326,37 @@ fn the_ledger_remembers_what_was_erased() {
     assert_eq!(ledger.due_since((Kind::Waiting, [7; 12])).unwrap(), None);
     ledger.stage(&entry(5, Kind::Queue, 7)).unwrap();
     ledger.swept([7; 12]).unwrap();
-    assert_eq!((ledger.erased().unwrap(), ledger.unswept(10).unwrap()), (vec![[7; 12]], vec![]));
+    assert_eq!((ledger.erased().unwrap(), ledger.unswept_after(&[], 10).unwrap()), (vec![[7; 12]], vec![]));
     // Again: whoever carries backups looks again, too.
     assert_eq!(ledger.erase([7; 12], 6).unwrap(), []);
-    assert_eq!(ledger.unswept(10).unwrap(), [[7; 12]]);
+    assert_eq!(ledger.unswept_after(&[], 10).unwrap(), [[7; 12]]);
+}
+
+#[test]
+fn what_waits_is_listed_in_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, key) = (folder.path().join("ledger.db"), NodeKey::generate().unwrap().ledger_key().unwrap());
+    let mut ledger = Ledger::open_or_create(&path, &key).unwrap();
+    let entry = |n: u8, taken_ms: i64| Entry {
+        id: SnapshotId::from_bytes([n; 12]),
+        subject: (Kind::Mailbox, [n; 12]),
+        snapshot: Snapshot { bytes: 1, sha256: [n; 32], messages: 0, changes: 0, schema: 3 },
+        taken_ms,
+        uploaded: false,
+        why: String::new(),
+    };
+    // Two of one moment, and ids that are in another order than the moments.
+    let all = [entry(9, 1), entry(2, 5), entry(4, 5), entry(1, 7)];
+    all.iter().rev().for_each(|entry| assert_eq!(ledger.stage(entry).unwrap(), []));
+    let (mut found, mut last) = (Vec::new(), (i64::MIN, Vec::new()));
+    while let Some(next) = ledger.staged_after(last.0, &last.1, 1).unwrap().pop() {
+        last = (next.taken_ms, next.id.as_bytes().to_vec());
+        // One that went meanwhile is a mark like any other.
+        ledger.settled(&next.id, "").unwrap();
+        found.push(next);
+    }
+    assert_eq!(found, all);
+    (1..=3).for_each(|n| assert_eq!(ledger.erase([n; 12], i64::from(10 - n)).unwrap(), []));
+    assert_eq!(ledger.unswept_after(&[], 2).unwrap(), [[1; 12], [2; 12]]);
+    assert_eq!(ledger.unswept_after(&[2; 12], 2).unwrap(), [[3; 12]]);
 }

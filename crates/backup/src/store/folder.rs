@@ -171,10 +171,13 @@ impl Folder {
     }
 
     async fn make_parent(&self, path: &Path) -> Result<(), StoreError> {
-        let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) else { return Ok(()) };
+        let Some(parent) = path.parent() else { return Ok(()) };
+        if is_folder(parent).await {
+            return Ok(());
+        }
         let io = |error: std::io::Error| self.error(&error);
         // The root is the operator's to make: an empty mount point must not be taken for the disk that is not mounted.
-        if !self.root.is_dir() {
+        if !is_folder(&self.root).await {
             return Err(StoreError::NoStore(self.root.display().to_string()));
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).await.map_err(io)?;
@@ -190,6 +193,11 @@ impl Folder {
         let folder = File::open(parent).await.map_err(|error| self.error(&error))?;
         folder.sync_all().await.map_err(|error| self.error(&error))
     }
+}
+
+/// On a thread for what blocks: a network mount may hang.
+async fn is_folder(path: &Path) -> bool {
+    fs::metadata(path).await.is_ok_and(|meta| meta.is_dir())
 }
 
 /// What a put that was cut off left: its octets are taken into the digest; how many there are. 0: begin anew.

@@ -70,6 +70,23 @@ pub enum StoreError {
     Configuration(String),
 }
 
+impl StoreError {
+    /// Whether it is the store that failed, and would fail others too; else it is the snapshot, its node or the directory.
+    pub fn is_of_store(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::NoStore(_) | Self::Missing(_) | Self::Failed(_) | Self::Full => true,
+            Self::Source(_)
+            | Self::Superseded
+            | Self::Differs
+            | Self::Directory(_)
+            | Self::Ownerless(_)
+            | Self::Unknown(_)
+            | Self::Unsupported(_)
+            | Self::Configuration(_) => false,
+        }
+    }
+}
+
 /// Octets in order.
 pub type Octets = BoxStream<'static, Result<Bytes, StoreError>>;
 

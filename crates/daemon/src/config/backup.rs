@@ -26,7 +26,7 @@ pub struct Backup {
     pub keep_daily: usize,
     /// Weeks of which a backup is kept.
     pub keep_weekly: usize,
-    /// Uploads at once.
+    /// Uploads to a store at once.
     pub uploads_max: usize,
     /// Octets a second of all uploads; 0 is no limit.
     pub bytes_per_second_max: u64,

@@ -40,7 +40,11 @@ impl Backup for Service {
     type ReadStream = BoxStream<'static, Result<proto::ReadReply, Status>>;
 
     async fn staged(&self, request: Request<proto::StagedRequest>) -> Answer<proto::StagedReply> {
-        let proto::StagedRequest { wait_ms, at_most } = request.into_inner();
+        let proto::StagedRequest { wait_ms, at_most, after } = request.into_inner();
+        if after.is_some() {
+            // One waits at most: there is nothing behind it.
+            return Ok(Response::new(proto::StagedReply::default()));
+        }
         let deadline = Instant::now() + Duration::from_millis(wait_ms.min(STAGED_WAIT_MS_MAX).into());
         let mut changes = self.keeper.changes();
         loop {

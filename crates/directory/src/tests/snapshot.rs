@@ -208,7 +208,7 @@ async fn served(kept: &Kept) -> (BackupClient<tonic::transport::Channel>, Cancel
 async fn a_worker_fetches_what_waits_and_says_what_became_of_it() {
     let kept = Kept::new().await;
     let (mut rpc, stop, task) = served(&kept).await;
-    let staged = |wait_ms| told::StagedRequest { wait_ms, at_most: 10 };
+    let staged = |wait_ms| told::StagedRequest { wait_ms, at_most: 10, after: None };
     assert_eq!(rpc.staged(staged(0)).await.unwrap().into_inner().snapshots, []);
     // Who waits is told.
     let mut waiting = rpc.clone();

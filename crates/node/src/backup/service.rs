@@ -81,12 +81,15 @@ impl Backup for Service {
     type ReadStream = ReceiverStream<Result<proto::ReadReply, Status>>;
 
     async fn staged(&self, request: Request<proto::StagedRequest>) -> Result<Response<proto::StagedReply>, Status> {
-        let proto::StagedRequest { wait_ms, at_most } = request.into_inner();
+        let proto::StagedRequest { wait_ms, at_most, after } = request.into_inner();
+        let after =
+            after.map(|last| Ok::<_, Status>((last.erased, last.taken_ms, snapshot_id(&last.id)?))).transpose()?;
         let deadline = Instant::now() + Duration::from_millis(wait_ms.min(STAGED_WAIT_MS_MAX).into());
         let mut changes = self.primary.staging.changes();
         loop {
             changes.mark_unchanged();
-            let snapshots = self.on_disk(move |primary| staged(primary, at_most.min(STAGED_PER_ANSWER_MAX))).await?;
+            let snapshots =
+                self.on_disk(move |primary| staged(primary, at_most.min(STAGED_PER_ANSWER_MAX), after)).await?;
             if !snapshots.is_empty() || Instant::now() >= deadline || self.stop.is_cancelled() {
                 return Ok(Response::new(proto::StagedReply { snapshots }));
             }
@@ -212,15 +215,25 @@ async fn next(steps: &mut Streaming<proto::RestoreRequest>) -> Result<Option<pro
     Ok(step.and_then(|step| step.step))
 }
 
-/// What a worker is to do: erasures to follow, and snapshots to carry away.
-fn staged(primary: &Primary, at_most: u32) -> Result<Vec<proto::Snapshot>, Fault> {
+/// The last of a page: whether it is an erasure, when it was taken, and its id.
+type After = Option<(bool, i64, SnapshotId)>;
+
+/// What a worker is to do: erasures to follow, by their ids, and then snapshots to carry away, the oldest first.
+fn staged(primary: &Primary, at_most: u32, after: After) -> Result<Vec<proto::Snapshot>, Fault> {
     let (mut erased, mut waits) = (BTreeSet::new(), Vec::new());
     for stage in primary.staging.all() {
         let ledger = stage.ledger();
-        erased.extend(ledger.unswept(at_most)?);
-        waits.extend(ledger.staged(at_most)?);
+        match after {
+            None => erased.extend(ledger.unswept_after(&[], at_most)?),
+            Some((true, _, id)) => erased.extend(ledger.unswept_after(id.as_bytes(), at_most)?),
+            Some((false, ..)) => {}
+        }
+        waits.extend(match after {
+            Some((false, taken_ms, id)) => ledger.staged_after(taken_ms, id.as_bytes(), at_most)?,
+            Some((true, ..)) | None => ledger.staged(at_most)?,
+        });
     }
-    waits.sort_by_key(|entry| entry.taken_ms);
+    waits.sort_by_key(|entry| (entry.taken_ms, entry.id));
     let erased = erased.into_iter().map(|id| erasure(MailboxId::from_bytes(id)));
     Ok(erased.chain(waits.iter().map(described)).take(at_most as usize).collect())
 }

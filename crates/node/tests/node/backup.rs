@@ -29,7 +29,7 @@ async fn take(client: &mut Client) -> Snapshotted {
 
 /// Those of mailboxes; the queue is copied by itself.
 async fn staged(world: &World) -> Vec<Snapshot> {
-    let request = StagedRequest { wait_ms: 0, at_most: 100 };
+    let request = StagedRequest { wait_ms: 0, at_most: 100, after: None };
     let reply = backups(world, Role::Backup).staged(request).await.unwrap().into_inner();
     let kind = wire::backup::Kind::Mailbox;
     reply.snapshots.into_iter().filter(|snapshot| snapshot.kind() == kind).collect()
@@ -132,10 +132,33 @@ async fn a_snapshot_waits_until_a_worker_says_that_it_is_kept() {
 }
 
 #[tokio::test]
+async fn what_waits_is_told_in_pages() {
+    let world = World::new().await;
+    let mut taken = Vec::new();
+    for number in 1..=3 {
+        let mut client = world.session(&Owner::new(number)).await;
+        client.append_inbox(1, b"Subject: one\r\n\r\nbody\r\n").await;
+        taken.push(take(&mut client).await.id);
+    }
+    let (mut after, mut found) = (None, Vec::new());
+    loop {
+        let request = StagedRequest { wait_ms: 0, at_most: 1, after: after.take() };
+        let mut page = backups(&world, Role::Backup).staged(request).await.unwrap().into_inner().snapshots;
+        let Some(last) = page.pop() else { break };
+        found.push((last.kind(), last.id.clone()));
+        after = Some(last);
+    }
+    found.retain(|(kind, _)| *kind == wire::backup::Kind::Mailbox);
+    assert_eq!(found.into_iter().map(|(_, id)| id).collect::<Vec<_>>(), taken);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn only_a_worker_fetches_and_only_the_operator_restores() {
     let world = World::new().await;
     for role in [Role::Imap, Role::Mx, Role::Node, Role::Admin] {
-        let refused = backups(&world, role).staged(StagedRequest { wait_ms: 0, at_most: 1 }).await.unwrap_err();
+        let refused =
+            backups(&world, role).staged(StagedRequest { wait_ms: 0, at_most: 1, after: None }).await.unwrap_err();
         assert_eq!(refused.code(), Code::PermissionDenied, "{role}");
     }
     for role in [Role::Imap, Role::Mx, Role::Backup] {

@@ -20,7 +20,7 @@ async fn erase(world: &World, owner: &Owner) -> Result<Vec<ErasedFile>, Status> 
 }
 
 async fn staged(world: &World) -> Vec<Snapshot> {
-    let request = StagedRequest { wait_ms: 0, at_most: 100 };
+    let request = StagedRequest { wait_ms: 0, at_most: 100, after: None };
     let reply = world.backups(Role::Backup).staged(request).await.unwrap().into_inner();
     let queue = wire::backup::Kind::Queue;
     reply.snapshots.into_iter().filter(|snapshot| snapshot.kind() != queue).collect()
