@@ -10,7 +10,8 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -21,14 +22,51 @@ const KEY: &str = "test-key";
 const SECRET: &str = "test-secret-of-the-store";
 /// Octets that pass the gate at once.
 const PIECE_BYTES: usize = 64 * 1024;
+/// Octets that one connection brings through a gate that holds: questions pass, and uploads wait.
+const QUESTION_BYTES: usize = 128 * 1024;
+/// Between two looks whether the gate is open again.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The server.
 pub struct S3 {
     _runtime: Runtime,
     folder: tempfile::TempDir,
     port: u16,
-    /// Octets that may still come in; below zero the gate is closed.
-    gate: Arc<AtomicI64>,
+    gate: Arc<Gate>,
+}
+
+/// What stands between the server and those who use it.
+struct Gate {
+    /// Octets that may still come in; below zero it is closed.
+    left: AtomicI64,
+    /// A closed one holds what comes, instead of breaking the connection.
+    holds: AtomicBool,
+}
+
+impl Gate {
+    /// Takes in so many octets of a connection that brought so many before; `false` where it is to break.
+    async fn take(&self, count: usize, before: usize) -> bool {
+        if self.left.fetch_sub(count as i64, Ordering::SeqCst) >= count as i64 {
+            return true;
+        }
+        if self.is_cut() || before + count <= QUESTION_BYTES {
+            return !self.is_cut();
+        }
+        while self.is_closed() {
+            tokio::time::sleep(LOOK).await;
+        }
+        // Who sent it may be gone by now.
+        false
+    }
+
+    fn is_closed(&self) -> bool {
+        self.left.load(Ordering::SeqCst) < 0
+    }
+
+    /// Whether connections break at it now.
+    fn is_cut(&self) -> bool {
+        self.is_closed() && !self.holds.load(Ordering::SeqCst)
+    }
 }
 
 impl S3 {
@@ -38,7 +76,7 @@ impl S3 {
         fs::create_dir_all(folder.path().join("root").join(BUCKET)).expect("a bucket");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        let gate = Arc::new(AtomicI64::new(i64::MAX));
+        let gate = Arc::new(Gate { left: AtomicI64::new(i64::MAX), holds: AtomicBool::new(false) });
         let root = folder.path().join("root");
         let port = runtime.block_on(async {
             let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
@@ -95,14 +133,17 @@ impl S3 {
 
     /// Names of objects of mailboxes that end so.
     pub fn objects(&self, suffix: &str) -> Vec<String> {
+        let all = self.all_objects().into_iter();
+        all.filter(|name| name.contains("/mailboxes/") && name.ends_with(suffix)).collect()
+    }
+
+    /// Names of all objects.
+    pub fn all_objects(&self) -> Vec<String> {
         let mut found = Vec::new();
         walk(&self.bucket(), &mut |path| {
             let name = path.strip_prefix(self.bucket()).expect("below").to_string_lossy().into_owned();
             // The server keeps notes of its own beside objects.
-            if name.contains("/mailboxes/")
-                && name.ends_with(suffix)
-                && !name.split('/').any(|part| part.starts_with('.'))
-            {
+            if !name.split('/').any(|part| part.starts_with('.')) {
                 found.push(name);
             }
         });
@@ -112,17 +153,24 @@ impl S3 {
 
     /// The network breaks when so many more octets have come in; new connections are closed at once.
     pub fn cut_after(&self, octets: i64) {
-        self.gate.store(octets, Ordering::SeqCst);
+        self.gate.holds.store(false, Ordering::SeqCst);
+        self.gate.left.store(octets, Ordering::SeqCst);
     }
 
-    /// Whether it has broken.
-    pub fn is_cut(&self) -> bool {
-        self.gate.load(Ordering::SeqCst) < 0
+    /// When so many more octets have come in, uploads stand still until it is mended, and break then; who asks is answered.
+    pub fn hold_after(&self, octets: i64) {
+        self.gate.holds.store(true, Ordering::SeqCst);
+        self.gate.left.store(octets, Ordering::SeqCst);
+    }
+
+    /// Whether so many have come in.
+    pub fn is_closed(&self) -> bool {
+        self.gate.is_closed()
     }
 
     /// It is mended.
     pub fn mend(&self) {
-        self.gate.store(i64::MAX, Ordering::SeqCst);
+        self.gate.left.store(i64::MAX, Ordering::SeqCst);
     }
 }
 
@@ -149,24 +197,25 @@ async fn serve(listener: TcpListener, root: PathBuf) {
     }
 }
 
-async fn guard(listener: TcpListener, behind: SocketAddr, gate: Arc<AtomicI64>) {
+async fn guard(listener: TcpListener, behind: SocketAddr, gate: Arc<Gate>) {
     while let Ok((client, _)) = listener.accept().await {
-        if gate.load(Ordering::SeqCst) >= 0 {
+        if !gate.is_cut() {
             tokio::spawn(pass(client, behind, gate.clone()));
         }
     }
 }
 
-async fn pass(mut client: TcpStream, behind: SocketAddr, gate: Arc<AtomicI64>) {
+async fn pass(mut client: TcpStream, behind: SocketAddr, gate: Arc<Gate>) {
     let Ok(mut server) = TcpStream::connect(behind).await else { return };
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     let inwards = async {
-        let mut piece = vec![0; PIECE_BYTES];
+        let (mut piece, mut before) = (vec![0; PIECE_BYTES], 0);
         while let Ok(count @ 1..) = from_client.read(&mut piece).await {
-            if gate.fetch_sub(count as i64, Ordering::SeqCst) < count as i64 {
+            if !gate.take(count, before).await {
                 return;
             }
+            before += count;
             if to_server.write_all(&piece[..count]).await.is_err() {
                 return;
             }
@@ -175,7 +224,7 @@ async fn pass(mut client: TcpStream, behind: SocketAddr, gate: Arc<AtomicI64>) {
     let outwards = async {
         let mut piece = vec![0; PIECE_BYTES];
         while let Ok(count @ 1..) = from_server.read(&mut piece).await {
-            if gate.load(Ordering::SeqCst) < 0 || to_client.write_all(&piece[..count]).await.is_err() {
+            if gate.is_cut() || to_client.write_all(&piece[..count]).await.is_err() {
                 return;
             }
         }

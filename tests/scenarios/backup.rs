@@ -14,6 +14,8 @@ use std::process::{Command, Output, Stdio};
 const LARGE_BYTES: usize = 4_000_000;
 /// How many of them.
 const LARGE: usize = 5;
+/// Octets of their upload after which the network fails: all of the first part, and some of the second.
+const UPLOADED_BYTES: i64 = 7_000_000;
 
 /// A `brevdue backup …` on this `dev`.
 pub(super) fn backup(dev: &Dev, words: &[&str]) -> Output {
@@ -229,6 +231,13 @@ fn manifests(folder: &Path) -> usize {
     files.filter(|file| file.path().extension().is_some_and(|end| end == "json")).count()
 }
 
+/// Snapshots that wait on the node.
+fn staged(dev: &Dev) -> Vec<PathBuf> {
+    let staging = dev.data().join("nodes/node-1/volume-1/staging");
+    let files = fs::read_dir(staging).expect("the staging folder").flatten().map(|entry| entry.path());
+    files.filter(|path| path.extension().is_some_and(|end| end == "sqlite")).collect()
+}
+
 #[test]
 fn a_snapshot_that_is_damaged_while_it_waits_is_named_and_taken_again() {
     let dev = Dev::start(2, &[]);
@@ -236,14 +245,9 @@ fn a_snapshot_that_is_damaged_while_it_waits_is_named_and_taken_again() {
     fill(&dev, user);
     fill(&dev, other);
     let secret = password(&dev, user);
-    let staging = dev.data().join("nodes/node-1/volume-1/staging");
-    let staged = || {
-        let files = fs::read_dir(&staging).expect("the staging folder").flatten().map(|entry| entry.path());
-        files.into_iter().find(|path| path.extension().is_some_and(|end| end == "sqlite"))
-    };
     // A node copies its queue when it starts; when that has gone, what waits is the mailbox's.
     until("the queue is backed up", || {
-        (manifests(&dev.data().join("backup/queues")) > 0 && staged().is_none()).then_some(())
+        (manifests(&dev.data().join("backup/queues")) > 0 && staged(&dev).is_empty()).then_some(())
     });
     dev.freeze("backup", 1, true);
     let asked = Command::new(binary())
@@ -253,7 +257,7 @@ fn a_snapshot_that_is_damaged_while_it_waits_is_named_and_taken_again() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it runs");
-    let staged = until("it waits", staged);
+    let staged = until("it waits", || staged(&dev).pop());
     let mut octets = fs::read(&staged).expect("read");
     let middle = octets.len() / 2;
     octets[middle] ^= 1;
@@ -265,7 +269,8 @@ fn a_snapshot_that_is_damaged_while_it_waits_is_named_and_taken_again() {
     assert!(why.contains("damaged while it waited"), "{why}");
     let name = staged.file_name().expect("a name").to_string_lossy().into_owned();
     assert!(dev.log("node", 1).contains(&name), "{}", dev.log("node", 1));
-    assert!(!staged.exists());
+    // Its row goes before its file.
+    until("the file has gone", || (!staged.exists()).then_some(()));
     assert_eq!(list(&dev, user), Vec::<Value>::new());
     // Nothing else is touched, and the next one is whole though nothing has changed.
     now(&dev, other);
@@ -312,17 +317,19 @@ fn a_worker_that_is_killed_in_mid_upload_goes_on_where_it_was() {
     let user = dev.user(1);
     large(&dev, user);
     let secret = password(&dev, user);
+    s3.hold_after(UPLOADED_BYTES);
     let mut waiting = Command::new(binary())
         .arg("--data")
         .arg(dev.data())
         .args(["backup", "now", &user.address, "--password-file", &secret])
         .spawn()
         .expect("it runs");
-    until("a part is there", || (s3.parts() > 0).then_some(()));
-    dev.kill("backup", 1);
+    until("a part is there", || (s3.parts() > 0 && s3.is_closed()).then_some(()));
+    dev.kill_and_wait("backup", 1);
     // Nothing that counts as a backup, for whoever looks now.
     assert_eq!((s3.objects(".sqlite").len(), s3.objects(".json").len()), (0, 0));
     assert_eq!(list(&dev, user), Vec::<Value>::new());
+    s3.mend();
     assert!(waiting.wait().expect("it ends").success());
     assert!(dev.log("backup", 1).contains("an upload goes on"), "{}", dev.log("backup", 1));
     is_kept(&dev, &s3);
@@ -349,6 +356,8 @@ fn a_bucket_that_is_gone_is_told_and_the_next_run_completes() {
     let s3 = S3::start();
     let dev = with_s3(&s3, "");
     fill(&dev, dev.user(1));
+    // What the worker puts there by itself makes no new bucket.
+    until("the queue is backed up", || (!s3.all_objects().is_empty() && staged(&dev).is_empty()).then_some(()));
     fs::remove_dir_all(s3.bucket()).expect("removed");
     fails(&dev, "the store is gone");
     fs::create_dir_all(s3.bucket()).expect("made again");
@@ -361,10 +370,9 @@ fn a_network_that_breaks_leaves_no_half_object_and_the_next_run_completes() {
     let s3 = S3::start();
     let dev = with_s3(&s3, "");
     large(&dev, dev.user(1));
-    // In the second part.
-    s3.cut_after(7_000_000);
+    s3.cut_after(UPLOADED_BYTES);
     fails(&dev, "the store failed");
-    assert!(s3.is_cut());
+    assert!(s3.is_closed());
     assert_eq!((s3.objects(".sqlite").len(), s3.objects(".json").len()), (0, 0));
     s3.mend();
     is_kept(&dev, &s3);
