@@ -28,14 +28,45 @@ use crate::dev::{Dev, IO_LIMIT};
 use crate::tls::Wire;
 use regex::bytes::Regex;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 /// A transcript's run: connections by number, variables by name.
 pub struct Player<'a> {
     dev: &'a Dev,
-    connections: HashMap<u8, BufReader<Wire>>,
+    connections: HashMap<u8, Connection>,
     variables: HashMap<String, String>,
+}
+
+struct Connection {
+    reader: BufReader<Wire>,
+    /// A whole line that was read, and is still to be looked at.
+    ahead: Option<Vec<u8>>,
+}
+
+impl Connection {
+    fn new(wire: Wire) -> Self {
+        Self { reader: BufReader::new(wire), ahead: None }
+    }
+
+    /// A line with its end, or what there is before the connection ends.
+    fn line(&mut self) -> Result<Vec<u8>, String> {
+        if let Some(line) = self.ahead.take() {
+            return Ok(line);
+        }
+        let mut line = Vec::new();
+        self.reader.read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
+        Ok(line)
+    }
+
+    /// What comes before the connection is closed; one that is reset is closed too.
+    fn rest(&mut self) -> Result<Vec<u8>, String> {
+        let mut rest = self.ahead.take().unwrap_or_default();
+        match self.reader.read_to_end(&mut rest) {
+            Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error.to_string()),
+            Ok(_) | Err(_) => Ok(rest),
+        }
+    }
 }
 
 struct Line<'a> {
@@ -101,16 +132,16 @@ impl<'a> Player<'a> {
             ("connect", [port]) => {
                 let stream = TcpStream::connect(("127.0.0.1", self.dev.port(port))).map_err(|e| e.to_string())?;
                 stream.set_read_timeout(Some(IO_LIMIT)).map_err(|e| e.to_string())?;
-                self.connections.insert(number, BufReader::new(Wire::Plain(stream)));
+                self.connections.insert(number, Connection::new(Wire::Plain(stream)));
                 Ok(())
             }
             ("starttls", []) => {
                 let plain = self.connections.remove(&number).ok_or("not connected")?;
-                if !plain.buffer().is_empty() {
-                    return Err(format!("before TLS came {:?}", lossy(plain.buffer())));
+                if plain.ahead.is_some() || !plain.reader.buffer().is_empty() {
+                    return Err(format!("before TLS came {:?}", lossy(plain.reader.buffer())));
                 }
-                let tls = plain.into_inner().start_tls(&self.dev.ca())?;
-                self.connections.insert(number, BufReader::new(tls));
+                let tls = plain.reader.into_inner().start_tls(&self.dev.ca())?;
+                self.connections.insert(number, Connection::new(tls));
                 Ok(())
             }
             ("brevdue", words) => {
@@ -121,8 +152,7 @@ impl<'a> Player<'a> {
             }
             ("hangup", []) => self.connections.remove(&number).map(drop).ok_or_else(|| "not connected".into()),
             ("close", []) => {
-                let mut rest = Vec::new();
-                self.reader(number)?.read_to_end(&mut rest).map_err(|e| e.to_string())?;
+                let rest = self.connection(number)?.rest()?;
                 if rest.is_empty() { Ok(()) } else { Err(format!("before the close came {:?}", lossy(&rest))) }
             }
             _ => Err("an unknown direction".into()),
@@ -153,7 +183,7 @@ impl<'a> Player<'a> {
         self.take(&pattern, &answer)?;
         if line.text.ends_with("{<<}") {
             let mut bytes = vec![0; literal.len()];
-            self.reader(line.connection)?.read_exact(&mut bytes).map_err(|e| e.to_string())?;
+            self.connection(line.connection)?.reader.read_exact(&mut bytes).map_err(|e| e.to_string())?;
             if bytes != literal {
                 return Err(format!("the literal is\n{}", lossy(&bytes)));
             }
@@ -164,14 +194,14 @@ impl<'a> Player<'a> {
     /// Takes lines while they match.
     fn skip(&mut self, line: &Line<'_>) -> Result<(), String> {
         let pattern = self.pattern(line.text)?;
+        let connection = self.connection(line.connection)?;
         loop {
-            let reader = self.reader(line.connection)?;
-            let buffered = reader.fill_buf().map_err(|e| e.to_string())?;
-            let Some(end) = buffered.iter().position(|&b| b == b'\n') else { return Ok(()) };
-            if !pattern.is_match(buffered[..end].trim_ascii_end()) {
+            let next = connection.line()?;
+            // What is cut off is no line, for whoever wants one.
+            if !next.ends_with(b"\n") || !pattern.is_match(next.trim_ascii_end()) {
+                connection.ahead = Some(next);
                 return Ok(());
             }
-            reader.consume(end + 1);
         }
     }
 
@@ -213,17 +243,16 @@ impl<'a> Player<'a> {
         self.variables.get(name).cloned().ok_or_else(|| format!("no variable {name}"))
     }
 
-    fn reader(&mut self, connection: u8) -> Result<&mut BufReader<Wire>, String> {
-        self.connections.get_mut(&connection).ok_or_else(|| format!("connection {connection} is not open"))
+    fn connection(&mut self, number: u8) -> Result<&mut Connection, String> {
+        self.connections.get_mut(&number).ok_or_else(|| format!("connection {number} is not open"))
     }
 
     fn write(&mut self, connection: u8, bytes: &[u8]) -> Result<(), String> {
-        self.reader(connection)?.get_mut().write_all(bytes).map_err(|e| e.to_string())
+        self.connection(connection)?.reader.get_mut().write_all(bytes).map_err(|e| e.to_string())
     }
 
     fn read_line(&mut self, connection: u8) -> Result<Vec<u8>, String> {
-        let mut line = Vec::new();
-        self.reader(connection)?.read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
+        let line = self.connection(connection)?.line()?;
         match line.strip_suffix(b"\r\n") {
             Some(line) => Ok(line.to_vec()),
             None => Err(format!("the connection ended after {:?}", lossy(&line))),
