@@ -154,14 +154,14 @@ impl Dev {
     }
     /// SIGKILL for the nth process of a role; returns its process id.
     pub fn kill(&self, role: &str, n: usize) -> i32 {
-        let pid = self.pid(role, n).unwrap_or_else(|| panic!("no process of {role}-{n}"));
+        let pid = until("the role runs", || self.pid(role, n));
         signal(pid, rustix::process::Signal::KILL);
         pid
     }
 
     /// SIGTERM for the nth process of a role; returns once it has ended and another has taken its place.
     pub fn terminate_and_wait(&self, role: &str, n: usize) {
-        let before = self.pid(role, n).unwrap_or_else(|| panic!("no process of {role}-{n}"));
+        let before = until("the role runs", || self.pid(role, n));
         signal(before, rustix::process::Signal::TERM);
         until("the supervisor starts the role again", || self.pid(role, n).filter(|&pid| pid != before));
     }
@@ -200,6 +200,19 @@ impl Dev {
         assert!(status.success(), "brevdue dev exited with {status}: {}", self.log_tail());
     }
 
+    /// The files of mail that waits for somebody who is away.
+    pub fn waiting_files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        below(&self.data().join("nodes"), &mut found);
+        found.retain(|path| path.ancestors().any(|above| above.file_name().is_some_and(|name| name == "waiting")));
+        found
+    }
+
+    /// Waits until nobody's mail waits any more: a sign-in goes on after a while, though much of it is still on its way.
+    pub fn drained(&self) {
+        until("nothing waits", || self.waiting_files().is_empty().then_some(()));
+    }
+
     fn log_tail(&self) -> String {
         tail(&self.folder.join("dev.log"))
     }
@@ -220,9 +233,36 @@ impl Drop for Dev {
                 eprintln!("---- {}\n{}", entry.path().display(), tail(&entry.path()));
             }
         }
-        // The children end when their parent does.
+        // The children end when their parent does, but for one that stands still: nobody would wake it.
+        let children = fs::read_dir(self.data().join("run")).into_iter().flatten().flatten();
+        let pid = |entry: fs::DirEntry| fs::read_to_string(entry.path()).ok()?.trim().parse().ok();
+        let children: Vec<i32> = children.filter_map(pid).collect();
         signal(self.child.id() as i32, rustix::process::Signal::KILL);
         drop(self.child.wait());
+        children.into_iter().for_each(|pid| signal(pid, rustix::process::Signal::KILL));
+    }
+}
+
+/// Every file below a folder.
+fn below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            below(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// A process that is not ready yet: it ends with whoever gives up waiting for it.
+struct Unready(Option<Child>);
+
+impl Drop for Unready {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
     }
 }
 
@@ -230,7 +270,7 @@ fn launch(folder: &Path, arguments: &[String]) -> (Child, Value) {
     let ready = folder.join("ready.json");
     drop(fs::remove_file(&ready));
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("dev.log")).expect("a log");
-    let mut child = Command::new(binary())
+    let child = Command::new(binary())
         .args(["dev", "--ports", "auto", "--data"])
         .arg(folder.join("data"))
         .arg("--users")
@@ -243,13 +283,13 @@ fn launch(folder: &Path, arguments: &[String]) -> (Child, Value) {
         .stderr(log)
         .spawn()
         .expect("brevdue dev starts");
+    let mut unready = Unready(Some(child));
     let answer = until("brevdue dev is ready", || {
-        if let Some(status) = child.try_wait().expect("the child can be asked") {
-            panic!("brevdue dev exited with {status}: {}", tail(&folder.join("dev.log")));
-        }
+        let ended = unready.0.as_mut().map(Child::try_wait).transpose().expect("the child can be asked").flatten();
+        assert!(ended.is_none(), "brevdue dev exited with {ended:?}: {}", tail(&folder.join("dev.log")));
         serde_json::from_str(&fs::read_to_string(&ready).ok()?).ok()
     });
-    (child, answer)
+    (unready.0.take().expect("it was started"), answer)
 }
 
 fn signal(pid: i32, signal: rustix::process::Signal) {

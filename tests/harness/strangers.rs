@@ -36,8 +36,10 @@ pub struct Taken {
     pub subject: String,
     /// Of its header.
     pub id: String,
-    /// How often outbound had been killed by then.
-    pub kills: usize,
+    /// Kills of outbound that were over when its text was asked for, so that it came from a worker after them.
+    pub after_kills: usize,
+    /// Kills that had begun when it was taken, so that it came from a worker before any other.
+    pub before_kills: usize,
     /// The client was told, as far as the server knows.
     pub answered: bool,
     /// [`digest`] of the lines behind the header.
@@ -67,7 +69,8 @@ struct Shared {
     seed: u64,
     ledger: Mutex<Ledger>,
     connections: AtomicUsize,
-    kills: AtomicUsize,
+    kills_begun: AtomicUsize,
+    kills_over: AtomicUsize,
 }
 
 impl Strangers {
@@ -80,7 +83,8 @@ impl Strangers {
             seed,
             ledger: Mutex::default(),
             connections: AtomicUsize::new(0),
-            kills: AtomicUsize::new(0),
+            kills_begun: AtomicUsize::new(0),
+            kills_over: AtomicUsize::new(0),
         });
         let (port, listeners) = crate::until("a port that is free at every address", || listeners().ok());
         for (label, listener) in DOMAINS.iter().zip(listeners) {
@@ -108,9 +112,11 @@ impl Strangers {
         format!("{}.test", DOMAINS[n % DOMAINS.len()])
     }
 
-    /// Outbound was killed: what comes from now on comes from another worker.
-    pub fn outbound_was_killed(&self) {
-        self.shared.kills.fetch_add(1, Ordering::SeqCst);
+    /// Has outbound killed: what comes behind it comes from another worker.
+    pub fn kill_outbound(&self, kill: impl FnOnce()) {
+        self.shared.kills_begun.fetch_add(1, Ordering::SeqCst);
+        kill();
+        self.shared.kills_over.fetch_add(1, Ordering::SeqCst);
     }
 
     /// What they know.
@@ -311,6 +317,8 @@ impl Talk<'_> {
             }
             _ => {}
         }
+        // The text may be read long after whoever sent it has died.
+        let after_kills = self.shared.kills_over.load(Ordering::SeqCst);
         self.say("354 Go on")?;
         let text = self.text(self.manner == "cuts" && stage != Stage::Nowhere)?;
         match (self.manner, stage) {
@@ -319,16 +327,16 @@ impl Talk<'_> {
                 self.say("452 4.3.1 Full")
             }
             ("garbage", Stage::Data | Stage::End) => {
-                self.take(&text, false);
+                self.take(&text, after_kills, false);
                 Err(self.garbage())
             }
             ("mute", Stage::Recipient | Stage::Data | Stage::End) => {
                 self.shared.wrong("closed after the final dot");
-                self.take(&text, false);
+                self.take(&text, after_kills, false);
                 Err(Gone)
             }
             ("hangs", Stage::End) => {
-                self.take(&text, false);
+                self.take(&text, after_kills, false);
                 Err(self.hang())
             }
             ("rude", Stage::End) => {
@@ -337,7 +345,7 @@ impl Talk<'_> {
                 Err(Gone)
             }
             _ => {
-                self.take(&text, true);
+                self.take(&text, after_kills, true);
                 self.say("250 2.0.0 Taken")
             }
         }
@@ -359,17 +367,18 @@ impl Talk<'_> {
         }
     }
 
-    fn take(&mut self, text: &[String], answered: bool) {
+    fn take(&mut self, text: &[String], after_kills: usize, answered: bool) {
         let field = |name: &str| {
             let line = text.iter().take_while(|line| !line.is_empty()).find(|line| line.starts_with(name));
             line.map(|line| line[name.len()..].trim().to_owned()).unwrap_or_default()
         };
-        let kills = self.shared.kills.load(Ordering::SeqCst);
+        let before_kills = self.shared.kills_begun.load(Ordering::SeqCst);
         let of = |(recipient, _): (String, Stage)| Taken {
             recipient,
             subject: subject(text),
             id: field("Message-ID:"),
-            kills,
+            after_kills,
+            before_kills,
             answered,
             body: digest(text.iter().skip_while(|line| !line.is_empty()).skip(1).map(String::as_str)),
             about: self.sender.is_empty().then(|| about(text)),

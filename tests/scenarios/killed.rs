@@ -117,6 +117,7 @@ fn survives(roles: &[&str]) {
         let mut imap = Imap::try_connect(dev.port("imap"))?;
         imap.try_command(&format!("LOGIN {} {}", user.address, user.password))?.is_ok().then_some(imap)
     });
+    dev.drained();
     for (_, bytes) in imap.messages("INBOX") {
         let text = String::from_utf8(bytes).expect("as it was sent");
         let name = text.lines().find_map(|line| line.strip_prefix("Subject: ")).expect("a subject").to_owned();

@@ -122,6 +122,7 @@ fn a_large_message_waits_and_is_drained_within_the_same_bounds() {
     let peaks = Peaks::start(&dev);
     Smtp::connect(&dev).send("a@elsewhere.test", &[&user.address], &message);
     let mut imap = Imap::sign_in(&dev, user);
+    dev.drained();
     let stored = imap.messages("INBOX");
     assert!(stored.len() == 2 && stored[1].1.ends_with(&message), "the large message differs");
     peaks.check("50 MB that waited");
@@ -145,6 +146,7 @@ fn a_large_message_passes_the_policy_within_the_same_bounds() {
     let peaks = Peaks::start(&system.dev);
     Smtp::connect(&system.dev).send("a@sender.test", &to, &message);
     let mut imap = Imap::sign_in(&system.dev, user);
+    system.dev.drained();
     peaks.check("50 MB through the policy, sealed, and into a queue");
     assert!(imap.messages("INBOX")[1].1.ends_with(&message), "the large message differs");
     let peaks = Peaks::start(&system.dev);

@@ -104,12 +104,21 @@ fn kill(dev: &Dev, seeded: &mut Seeded, progress: &AtomicUsize, end: Instant) ->
     kills
 }
 
-/// A mailbox as a client sees it.
-fn found(dev: &Dev, user: &User) -> Found {
-    let mut imap = until("sign-in works", || {
-        let mut imap = Imap::try_connect(dev.imap_port(1))?;
-        imap.try_command(&format!("LOGIN {} {}", user.address, user.password))?.is_ok().then_some(imap)
-    });
+/// The mailboxes as clients see them, with all that waited.
+fn all_found(dev: &Dev) -> Vec<Found> {
+    let sign_in = |at: usize| {
+        let user = dev.user(at);
+        until("sign-in works", || {
+            let mut imap = Imap::try_connect(dev.imap_port(1))?;
+            imap.try_command(&format!("LOGIN {} {}", user.address, user.password))?.is_ok().then_some(imap)
+        })
+    };
+    let mut sessions: Vec<Imap> = (1..=WRITERS.len()).map(sign_in).collect();
+    dev.drained();
+    sessions.iter_mut().map(found).collect()
+}
+
+fn found(imap: &mut Imap) -> Found {
     let listed = imap.ok("LIST \"\" *").lines();
     let names = listed.iter().filter_map(|line| line.strip_prefix("LIST ")?.rsplit(' ').next().map(str::to_owned));
     let mut found = Found::new();
@@ -141,17 +150,15 @@ fn mailboxes_are_what_was_acknowledged() {
     let (kills, writers) = run(&dev, &delivered, seed, Duration::from_secs(seconds));
     println!("kills: {kills:?}");
     let delivered: Vec<Delivered> = delivered.into_iter().map(|each| each.into_inner().expect("no panic")).collect();
-    let mut before = Vec::new();
-    for (at, delivered) in delivered.iter().enumerate() {
+    let before = all_found(&dev);
+    for (at, (delivered, now)) in delivered.iter().zip(&before).enumerate() {
         let of_user: Vec<&Kept> = writers.iter().filter(|kept| kept.user == at + 1).collect();
-        let now = found(&dev, dev.user(at + 1));
-        judge(&now, delivered, &of_user);
-        before.push(now);
+        judge(now, delivered, &of_user);
     }
     // And so it stays.
     dev.restart();
-    for (at, before) in before.iter().enumerate() {
-        assert_eq!(&found(&dev, dev.user(at + 1)), before, "another mailbox after a restart");
+    for (now, before) in all_found(&dev).iter().zip(&before) {
+        assert_eq!(now, before, "another mailbox after a restart");
     }
     dev.stop();
 }

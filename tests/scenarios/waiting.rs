@@ -1,24 +1,9 @@
 //! Mail for an owner who is away waits sealed; mail for one who is signed in arrives at once.
 
 use harness::{Dev, Imap, Smtp, until};
-use std::fs;
-use std::path::{Path, PathBuf};
 
 fn message(n: usize) -> Vec<u8> {
     format!("From: ann@elsewhere.test\r\nSubject: number {n}\r\n\r\nbody {n}\r\n").into_bytes()
-}
-
-/// Files in a folder named `waiting`, at any depth.
-fn waiting_files(folder: &Path) -> Vec<PathBuf> {
-    let mut out = Vec::new();
-    for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
-        if path.is_dir() {
-            out.extend(waiting_files(&path));
-        } else if path.ancestors().any(|a| a.file_name().is_some_and(|name| name == "waiting")) {
-            out.push(path);
-        }
-    }
-    out
 }
 
 fn subjects(imap: &mut Imap) -> Vec<String> {
@@ -34,14 +19,14 @@ fn mail_waits_sealed_and_sign_in_drains_it_in_order() {
     for n in 0..25 {
         smtp.send("ann@elsewhere.test", &[&dev.user(1).address, &dev.user(2).address], &message(n));
     }
-    let waiting = waiting_files(&dev.data());
+    let waiting = dev.waiting_files();
     assert!(!waiting.is_empty(), "nothing waits under {}", dev.data().display());
 
     let mut imap = Imap::sign_in(&dev, dev.user(1));
     let wanted: Vec<String> = (0..25).map(|n| format!("number {n}")).collect();
     assert_eq!(subjects(&mut imap), wanted);
     let left = until("the drained file is deleted", || {
-        let left = waiting_files(&dev.data());
+        let left = dev.waiting_files();
         (left.len() < waiting.len()).then_some(left)
     });
     assert!(!left.is_empty(), "the other owner's mail still waits");
@@ -50,7 +35,7 @@ fn mail_waits_sealed_and_sign_in_drains_it_in_order() {
     drop(imap);
     assert_eq!(subjects(&mut Imap::sign_in(&dev, dev.user(1))), wanted);
     assert_eq!(subjects(&mut Imap::sign_in(&dev, dev.user(2))), wanted);
-    until("nothing waits", || waiting_files(&dev.data()).is_empty().then_some(()));
+    dev.drained();
     dev.stop();
 }
 
@@ -66,7 +51,7 @@ fn mail_for_an_open_mailbox_reaches_idle_on_another_front_end() {
     assert!(second.response().starts_with(b"+"));
 
     Smtp::connect(&dev).send("bob@elsewhere.test", &[&user.address], &message(7));
-    assert!(waiting_files(&dev.data()).is_empty(), "the mailbox is open, so nothing waits");
+    assert!(dev.waiting_files().is_empty(), "the mailbox is open, so nothing waits");
     until("IDLE hears of the message", || (second.response() == b"* 1 EXISTS").then_some(()));
     second.raw(b"DONE\r\n").expect("sent");
     assert!(second.finish(&tag).expect("an answer").is_ok());
