@@ -4,7 +4,7 @@ mod restore;
 
 pub use restore::run as restore;
 
-use super::Found;
+use super::look::{self, Found, Looked};
 use crate::admin::Admin;
 use crate::cli::CatalogueCommand;
 use crate::failure::Failure;
@@ -58,9 +58,9 @@ impl Row {
     }
 }
 
-/// Every backup of the catalogue in every store, the newest first.
-async fn backups(config: &config::Backup) -> Result<Vec<Found>, Failure> {
-    super::backups_of(config, CATALOGUE, CATALOGUE).await
+/// Every backup of the catalogue in every store.
+async fn look(config: &config::Backup) -> Result<Looked, Failure> {
+    look::of(config, CATALOGUE, CATALOGUE).await
 }
 
 fn directory(admin: &Admin) -> Result<Node, Failure> {
@@ -98,7 +98,9 @@ async fn now(admin: &Admin, output: Output) -> Result<(), Failure> {
         }
         tokio::time::sleep(LOOK).await;
     }
-    let newest = backups(&admin.config.backup).await?.into_iter().next().ok_or_else(|| {
+    let looked = look(&admin.config.backup).await?;
+    let newest = looked.whole.into_iter().next().ok_or_else(|| {
+        look::tell(&looked.unread);
         let why = "the worker says that it is kept, but the stores of this configuration have no backup; does it name the worker's?";
         Failure::refused(why)
     })?;
@@ -111,13 +113,16 @@ async fn now(admin: &Admin, output: Output) -> Result<(), Failure> {
 }
 
 async fn list(admin: &Admin, output: Output) -> Result<(), Failure> {
-    let rows: Vec<Row> = backups(&admin.config.backup).await?.iter().map(Row::new).collect();
+    let looked = look(&admin.config.backup).await?;
+    looked.tell();
+    let rows: Vec<Row> = looked.whole.iter().map(Row::new).collect();
     // A directory that is down keeps nobody from what is in the stores.
     let state = match directory(admin) {
         Ok(directory) => directory.state_of_catalogue().await.ok(),
         Err(_) => None,
     };
-    output.answer(&rows, || lines(&rows, state.as_ref()))
+    output.answer(&rows, || lines(&rows, state.as_ref()))?;
+    look::everything(&looked.unread)
 }
 
 fn lines(rows: &[Row], state: Option<&StateReply>) -> Vec<String> {

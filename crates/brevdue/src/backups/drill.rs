@@ -1,8 +1,9 @@
 //! `backup drill`: a backup that nobody has restored is a hope. Takes some at random, fetches them to a scratch place, and says what
 //! they are worth.
 
+use super::look::{self, Found, Looked};
 use super::scratch::Scratch;
-use super::{Found, Row, alias, restore, tried};
+use super::{Row, alias, restore};
 use crate::admin::Admin;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -30,16 +31,20 @@ pub async fn run(
     sample: usize,
     output: Output,
 ) -> Result<(), Failure> {
-    let (mut all, opened) = match address {
+    let (looked, opened) = match address {
         Some(address) => {
             let address = owner::address(address)?;
             let (_, mailbox) = alias(admin, &address).await?;
             let password = owner::password(&address, password_file)?;
             let key = Owner::prove(admin, &address, &password).await?.into_key();
-            (tried(admin, &mailbox).await?, Some((key, mailbox)))
+            (look::of_mailbox(admin, &mailbox).await?, Some((key, mailbox)))
         }
         None => (everybodys(admin).await?, None),
     };
+    let Looked { whole: mut all, lost, unread } = looked;
+    look::tell(&unread);
+    // What counts for nothing is tried too, and fails.
+    all.extend(lost);
     if all.is_empty() {
         return Err(Failure::refused("there is no backup to try"));
     }
@@ -57,7 +62,10 @@ pub async fn run(
             })
             .collect()
     })?;
-    if bad == 0 { Ok(()) } else { Err(Failure::refused(format!("{bad} of {} backups cannot be restored", done.len()))) }
+    if bad > 0 {
+        return Err(Failure::refused(format!("{bad} of {} backups cannot be restored", done.len())));
+    }
+    look::everything(&unread)
 }
 
 async fn one(admin: &Admin, found: &Found, opened: Option<&(MailboxKey, MailboxId)>) -> Result<Drilled, Failure> {
@@ -75,11 +83,14 @@ async fn one(admin: &Admin, found: &Found, opened: Option<&(MailboxKey, MailboxI
 }
 
 /// Every backup of every mailbox.
-async fn everybodys(admin: &Admin) -> Result<Vec<Found>, Failure> {
-    let mut all = Vec::new();
+async fn everybodys(admin: &Admin) -> Result<Looked, Failure> {
+    let (stores, unread) = look::answering(super::stores(admin)?).await;
+    let mut all = Looked { unread, ..Looked::default() };
     for alias in admin.directory.list_aliases(None).await? {
-        let Ok(mailbox) = alias.mailbox_id.parse() else { continue };
-        all.extend(tried(admin, &mailbox).await?);
+        let Looked { whole, lost, unread } = look::within(&stores, look::MAILBOX, &alias.mailbox_id).await;
+        all.whole.extend(whole);
+        all.lost.extend(lost);
+        all.unread.extend(unread);
     }
     Ok(all)
 }

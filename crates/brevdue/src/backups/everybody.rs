@@ -1,6 +1,7 @@
 //! `backup list` without an address: every mailbox that the stores have backups of, also where its alias is gone. Whose it was is kept
 //! with the backup, for the directory alone to open.
 
+use super::look;
 use super::unlock::kept;
 use crate::admin::Admin;
 use crate::failure::Failure;
@@ -32,7 +33,8 @@ struct Row {
 
 /// Lists.
 pub async fn run(admin: &Admin, output: Output) -> Result<(), Failure> {
-    let stores = super::stores(admin)?;
+    let (stores, unread) = look::answering(super::stores(admin)?).await;
+    look::tell(&unread);
     let mut mailboxes: BTreeMap<String, BTreeSet<&String>> = BTreeMap::new();
     for (name, store) in &stores {
         let found = store.subjects(MAILBOXES).await;
@@ -58,7 +60,8 @@ pub async fn run(admin: &Admin, output: Output) -> Result<(), Failure> {
             rows.push(row(admin, &known, (&manifest, store), backups).await?);
         }
     }
-    output.answer(&rows, || lines(&rows))
+    output.answer(&rows, || lines(&rows))?;
+    look::everything(&unread)
 }
 
 /// Addresses by mailbox; none when there are more than can be listed.

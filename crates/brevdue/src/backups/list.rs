@@ -1,6 +1,6 @@
 //! `backup list`: what is in the stores, and what its node says of what is not.
 
-use super::{Row, alias, backups, node_of};
+use super::{Row, alias, look, node_of};
 use crate::admin::Admin;
 use crate::failure::Failure;
 use crate::output::{Output, moment, table};
@@ -13,8 +13,9 @@ use wire::directory::BackupStoreReply;
 pub async fn run(admin: &Admin, address: &str, output: Output) -> Result<(), Failure> {
     let address = owner::address(address)?;
     let (alias, mailbox) = alias(admin, &address).await?;
-    let rows: Vec<Row> =
-        backups(admin, &mailbox).await?.iter().map(|found| Row::new(&found.name, &found.manifest)).collect();
+    let looked = look::of_mailbox(admin, &mailbox).await?;
+    looked.tell();
+    let rows: Vec<Row> = looked.whole.iter().map(|found| Row::new(&found.name, &found.manifest)).collect();
     // A node that is down keeps nobody from what is in the stores.
     let state = match node_of(admin, &alias).await {
         Ok(node) => node.state(&mailbox).await.ok(),
@@ -22,7 +23,8 @@ pub async fn run(admin: &Admin, address: &str, output: Output) -> Result<(), Fai
     };
     let store = admin.directory.backup_store(&address, None).await?;
     let to = where_to(&store, |name| admin.config.backup.stores.iter().any(|known| known.name == name));
-    output.answer(&rows, || lines(&rows, &to, state.as_ref()))
+    output.answer(&rows, || lines(&rows, &to, state.as_ref()))?;
+    look::everything(&looked.unread)
 }
 
 /// Where the next backup goes, in a line; empty where that goes without saying.

@@ -5,6 +5,7 @@ pub mod catalogue;
 mod drill;
 mod everybody;
 mod list;
+mod look;
 mod now;
 mod part;
 mod progress;
@@ -15,7 +16,7 @@ mod unlock;
 
 use crate::admin::Admin;
 use crate::cli::BackupCommand;
-use crate::failure::{Failure, warn};
+use crate::failure::Failure;
 use crate::output::Output;
 use backup::Nodes;
 use backup::manifest::Manifest;
@@ -69,13 +70,7 @@ impl Row {
     }
 }
 
-/// A backup with the store that has it.
-struct Found {
-    store: Arc<Store>,
-    name: String,
-    manifest: Manifest,
-}
-
+/// Every store of the configuration, by name.
 fn stores(admin: &Admin) -> Result<BTreeMap<String, Arc<Store>>, Failure> {
     stores_of(&admin.config.backup)
 }
@@ -87,47 +82,6 @@ fn stores_of(config: &config::Backup) -> Result<BTreeMap<String, Arc<Store>>, Fa
         return Err(Failure::refused(why));
     }
     Ok(stores)
-}
-
-/// Every backup of a mailbox in every store, the newest first.
-async fn backups(admin: &Admin, mailbox: &MailboxId) -> Result<Vec<Found>, Failure> {
-    backups_of(&admin.config.backup, "mailbox", &mailbox.to_string()).await
-}
-
-/// Every backup of a subject in every store, the newest first. What is none any more is told beside.
-async fn backups_of(config: &config::Backup, kind: &str, subject: &str) -> Result<Vec<Found>, Failure> {
-    let (whole, lost) = all_of(config, kind, subject).await?;
-    for Found { name, manifest, .. } in lost {
-        let (id, time) = (&manifest.id, &manifest.time);
-        warn(&format!(
-            "store {name}: the backup {id} of {time} counts for nothing: its data was deleted there, or cut short; \
-             `brevdue backup store check {name}` tells of rules that delete"
-        ));
-    }
-    Ok(whole)
-}
-
-/// Every backup of a subject in every store, and what were some, the newest first.
-async fn all_of(config: &config::Backup, kind: &str, subject: &str) -> Result<(Vec<Found>, Vec<Found>), Failure> {
-    let (mut whole, mut lost) = (Vec::new(), Vec::new());
-    for (name, store) in stores_of(config)? {
-        let all = store.all(kind, subject).await;
-        let all = all.map_err(|error| Failure::refused(error).of(&format!("store {name}")))?;
-        let found = |manifest| Found { store: store.clone(), name: name.clone(), manifest };
-        whole.extend(all.whole.into_iter().map(found));
-        lost.extend(all.lost.into_iter().map(found));
-    }
-    for side in [&mut whole, &mut lost] {
-        side.sort_by(|a, b| b.manifest.time.cmp(&a.manifest.time).then_with(|| b.manifest.id.cmp(&a.manifest.id)));
-    }
-    Ok((whole, lost))
-}
-
-/// Every backup of a mailbox and what were some: to try out, both.
-async fn tried(admin: &Admin, mailbox: &MailboxId) -> Result<Vec<Found>, Failure> {
-    let (mut all, lost) = all_of(&admin.config.backup, "mailbox", &mailbox.to_string()).await?;
-    all.extend(lost);
-    Ok(all)
 }
 
 /// The alias, its mailbox, and the label of its node.

@@ -1,6 +1,6 @@
 //! `backup now`: a snapshot for the owner, and the wait until it is in its store.
 
-use super::{Row, alias, backups, node_of};
+use super::{Row, alias, look, node_of};
 use crate::admin::Admin;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -55,8 +55,7 @@ pub async fn run(admin: &Admin, address: &str, password_file: Option<&Path>, out
         tokio::time::sleep(LOOK).await;
     };
     // Not the first of them: two of one second are in no order.
-    let kept = backups(admin, &mailbox).await?.into_iter().find(|found| found.manifest.id == id);
-    let newest = kept.ok_or_else(|| {
+    let newest = look::find(admin, &mailbox, &id).await?.ok_or_else(|| {
         let why = "the worker says that it is kept, but the stores of this configuration do not have it; does it name the worker's?";
         Failure::refused(why).of(&address.alias())
     })?;

@@ -1,10 +1,11 @@
 //! `backup restore`: a backup becomes the mailbox again, or its messages are added to one.
 
+use super::look::{self, Found};
 use super::part;
 use super::progress::Progress;
 use super::scratch::Scratch;
 use super::unlock::{Opened, unlock};
-use super::{Found, alias, backups, node_of};
+use super::{alias, node_of};
 use crate::admin::Admin;
 use crate::cli::RestoreArgs;
 use crate::failure::Failure;
@@ -75,8 +76,8 @@ impl Origin {
 /// Restores.
 pub async fn run(admin: &Admin, args: &RestoreArgs, output: Output) -> Result<(), Failure> {
     let origin = Origin::find(admin, args).await?;
-    let all = backups(admin, &origin.mailbox).await?;
-    let found = choose(all, args.backup.as_deref()).map_err(|failure| failure.of(&origin.name))?;
+    let looked = look::of_mailbox(admin, &origin.mailbox).await?;
+    let found = looked.choose(args.backup.as_deref()).map_err(|failure| failure.of(&origin.name))?;
     let whole = args.to.is_none() && args.folder.is_none();
     if whole && !args.yes {
         let question = format!(
@@ -155,15 +156,6 @@ fn tell(done: &Restored, output: Output) -> Result<(), Failure> {
             ));
         }
         lines
-    })
-}
-
-/// The backup of this id, or the newest.
-pub fn choose(all: Vec<Found>, id: Option<&str>) -> Result<Found, Failure> {
-    let found = all.into_iter().find(|found| id.is_none_or(|id| found.manifest.id == id));
-    found.ok_or_else(|| match id {
-        Some(id) => Failure::refused(format!("there is no backup {id}; `brevdue backup list` shows them")),
-        None => Failure::refused("there is no backup"),
     })
 }
 

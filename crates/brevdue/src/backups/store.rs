@@ -5,7 +5,9 @@ use crate::cli::StoreCommand;
 use crate::failure::Failure;
 use crate::output::Output;
 use backup::store::{Prepared, Store};
+use futures_util::future::join_all;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Serialize)]
@@ -26,7 +28,8 @@ struct Ready<'a> {
 /// Does what was asked.
 pub async fn run(admin: &Admin, command: &StoreCommand, output: Output) -> Result<(), Failure> {
     match command {
-        StoreCommand::Check { name } => check(name, find(admin, name)?.as_ref(), output).await,
+        StoreCommand::Check { name: Some(name) } => check(name, find(admin, name)?.as_ref(), output).await,
+        StoreCommand::Check { name: None } => check_all(&super::stores(admin)?, output).await,
         StoreCommand::Prepare { name, days } => prepare(name, find(admin, name)?.as_ref(), *days, output).await,
     }
 }
@@ -45,6 +48,43 @@ async fn check(name: &str, store: &Store, output: Output) -> Result<(), Failure>
         let works = format!("{name} works: an object was put, read, listed and removed");
         std::iter::once(works).chain(checked.notes.iter().map(|note| format!("but {note}"))).collect()
     })
+}
+
+/// Of several, what does not work is in the answer.
+#[derive(Serialize)]
+struct Each<'a> {
+    #[serde(flatten)]
+    checked: Checked<'a>,
+    /// Empty when it works.
+    problem: String,
+}
+
+async fn check_all(stores: &BTreeMap<String, Arc<Store>>, output: Output) -> Result<(), Failure> {
+    let tried = stores.iter().map(|(name, store)| async move { (name, store.try_out().await) });
+    let each = join_all(tried).await.into_iter().map(|(name, tried)| {
+        let (notes, problem) = match tried {
+            Ok(notes) => (notes, String::new()),
+            Err(broken) => (Vec::new(), broken.to_string()),
+        };
+        Each { checked: Checked { store: name, notes }, problem }
+    });
+    let each: Vec<Each<'_>> = each.collect();
+    let broken: Vec<&str> =
+        each.iter().filter(|each| !each.problem.is_empty()).map(|each| each.checked.store).collect();
+    output.answer(&each, || each.iter().flat_map(lines).collect())?;
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::refused(format!("{} of {} stores do not work: {}", broken.len(), each.len(), broken.join(", "))))
+}
+
+fn lines(each: &Each<'_>) -> Vec<String> {
+    let name = each.checked.store;
+    if !each.problem.is_empty() {
+        return vec![format!("{name} FAILS: {}", each.problem)];
+    }
+    let notes = each.checked.notes.iter().map(|note| format!("{name}: but {note}"));
+    std::iter::once(format!("{name} works")).chain(notes).collect()
 }
 
 async fn prepare(name: &str, store: &Store, days: u16, output: Output) -> Result<(), Failure> {

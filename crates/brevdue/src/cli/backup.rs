@@ -121,10 +121,10 @@ pub struct RestoreCatalogueArgs {
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Try a store out: put, read, list and remove a small object, begin and end an upload in parts, and look at what the bucket
-    /// deletes by itself.
+    /// deletes by itself. Without a name, every store.
     Check {
         /// The store, as the configuration names it.
-        name: String,
+        name: Option<String>,
     },
     /// Have a bucket end uploads that nobody goes on with. Rules of others in it stay as they are.
     Prepare {

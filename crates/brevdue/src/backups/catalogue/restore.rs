@@ -2,9 +2,8 @@
 //! directory's key file; no directory runs, and none is asked.
 
 use super::super::progress::Progress;
-use super::super::restore::choose;
 use super::super::scratch::Scratch;
-use super::backups;
+use super::look;
 use crate::cli::{Cli, RestoreCatalogueArgs};
 use crate::dev::folder::Folder;
 use crate::failure::Failure;
@@ -51,7 +50,7 @@ fn configuration(cli: &Cli) -> Result<(Config, PathBuf), Failure> {
 }
 
 async fn restore(config: &Config, key: &Path, args: &RestoreCatalogueArgs, output: Output) -> Result<(), Failure> {
-    let found = choose(backups(&config.backup).await?, args.backup.as_deref())?;
+    let found = look(&config.backup).await?.choose(args.backup.as_deref())?;
     let replace = args.out.exists();
     if replace && !args.yes {
         let question = format!(
