@@ -87,6 +87,12 @@ impl Lane {
         state.rests(Instant::now()).then(|| state.why.clone())
     }
 
+    /// Why it rests, when more than one upload has found it failing: a single one may have ended for reasons of its own.
+    pub(crate) fn fails(&self) -> Option<String> {
+        let state = self.state();
+        (state.failures > 1 && state.rests(Instant::now())).then(|| state.why.clone())
+    }
+
     /// Whether one more upload may come.
     pub(crate) fn is_open(&self) -> bool {
         let state = self.state();
@@ -205,11 +211,15 @@ mod tests {
         lane.failed(&StoreError::Full);
         drop((first, second));
         assert_eq!(lane.state().failures, 1, "two that were under way are one failure");
+        assert_eq!(lane.fails(), None);
         assert!(!lane.is_open() && lane.begin().await.is_none() && lane.rests().unwrap().contains("full"));
 
         lane.state().rests_until = None;
         let probe = lane.begin().await.unwrap();
         assert!(!lane.is_open() && lane.begin().await.is_none());
+        lane.failed(&StoreError::Full);
+        assert!(lane.fails().unwrap().contains("full"));
+        lane.state().rests_until = None;
         drop(probe);
         assert!(lane.is_open(), "one that ended without a word is followed by another");
         lane.succeeded();

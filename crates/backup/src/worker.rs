@@ -233,7 +233,7 @@ impl Worker {
 
     /// What rests because of others is not tried; who asks what became of it is to hear that.
     async fn tell_why(&self, node: &Node, key: &SnapshotId, lane: &Lane) {
-        let Some(why) = lane.rests() else { return };
+        let Some(why) = lane.fails() else { return };
         if self.backlog().tell(key)
             && let Err(error) = node.failed(&key.to_string(), format!("store {}: {why}", lane.name), false).await
         {
