@@ -35,6 +35,7 @@ mod rules;
 mod secrecy;
 mod senders;
 mod smart_host;
+mod stores;
 mod sync;
 mod tls_reports;
 mod vouched;
