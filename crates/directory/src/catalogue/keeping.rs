@@ -27,6 +27,13 @@ pub(crate) struct BackupStoreRow {
     pub(crate) domain: String,
 }
 
+impl BackupStoreRow {
+    /// Where they go: the alias's own word goes before its domain's.
+    pub(crate) fn name(&self) -> &str {
+        if self.own.is_empty() { &self.domain } else { &self.own }
+    }
+}
+
 /// Says where an alias's backups go.
 pub(crate) struct SetBackupStore {
     pub(crate) address: Address,
@@ -89,7 +96,7 @@ impl Catalogue {
         .ok_or(Error::UnknownMailbox)?;
         let address: String = row.try_get("address")?;
         let credentials = rows_of(&mut read, &address).await?;
-        let BackupStoreRow { own, domain } = stores(&mut read, &address).await?;
+        let stores = stores(&mut read, &address).await?;
         read.rollback().await?;
         // An alias has one at least until it is closed, and then nothing of it is to be kept any more.
         if credentials.is_empty() {
@@ -100,7 +107,7 @@ impl Catalogue {
             sealing_public_key: row.try_get("public_key")?,
             wrapped_sealing_key: row.try_get("wrapped_private_key")?,
             credentials,
-            store: if own.is_empty() { domain } else { own },
+            store: stores.name().to_owned(),
         })
     }
 

@@ -10,7 +10,8 @@ mod show;
 
 pub(crate) use show::{AccountRow, LimitAccount, LimitAlias, StoredRow};
 
-use super::{Catalogue, Error, Subject, Write, now_ms, setting};
+use super::{BackupStoreRow, Catalogue, Error, Subject, Write, now_ms, setting};
+use crate::settings::{NO_STORE, Settings};
 use model::{Domain, MailboxId};
 use share::{Need, Pool, share};
 use sqlx::Row;
@@ -47,13 +48,14 @@ impl Space {
     }
 }
 
-/// What limits a mailbox.
+/// What its node is to know of a mailbox: what limits it, and whether anybody keeps its backups.
 pub(crate) struct Allowance {
     pub(crate) alias: Space,
     pub(crate) account: Space,
     pub(crate) domain: Space,
     pub(crate) address: String,
     pub(crate) account_id: String,
+    pub(crate) not_backed_up: bool,
 }
 
 /// A mailbox's grant.
@@ -221,27 +223,37 @@ async fn account_limit(connection: &mut SqliteConnection, account: &str) -> Resu
 
 /// Within a transaction.
 async fn domain_limit(connection: &mut SqliteConnection, domain: &str) -> Result<Space, Error> {
+    Ok(Space { bytes: settings_of(connection, domain).await?.quota_bytes(), messages: 0 })
+}
+
+/// Within a transaction.
+async fn settings_of(connection: &mut SqliteConnection, domain: &str) -> Result<Settings, Error> {
     let domain: Domain = domain.parse().map_err(|_| Error::Damaged("a domain's name"))?;
-    Ok(Space { bytes: setting::of(connection, &domain).await?.quota_bytes(), messages: 0 })
+    setting::of(connection, &domain).await
 }
 
 impl Catalogue {
     /// What limits a mailbox.
     pub(crate) async fn allowance(&self, mailbox: &MailboxId) -> Result<Allowance, Error> {
         let mut read = self.readers.begin().await?;
-        let row =
-            sqlx::query("SELECT address, account, domain, bytes_max, messages_max FROM alias WHERE mailbox_id = ?")
-                .bind(mailbox.to_string())
-                .fetch_optional(&mut *read)
-                .await?
-                .ok_or(Error::UnknownMailbox)?;
+        let row = sqlx::query(
+            "SELECT address, account, domain, bytes_max, messages_max, backup_store FROM alias WHERE mailbox_id = ?",
+        )
+        .bind(mailbox.to_string())
+        .fetch_optional(&mut *read)
+        .await?
+        .ok_or(Error::UnknownMailbox)?;
+        let settings = settings_of(&mut read, row.try_get("domain")?).await?;
+        let stores =
+            BackupStoreRow { own: row.try_get("backup_store")?, domain: settings.value("backup_store").to_owned() };
         let account_id: String = row.try_get("account")?;
         let allowance = Allowance {
             alias: Space::read(&row, "bytes_max", "messages_max")?,
             account: account_limit(&mut read, &account_id).await?,
-            domain: domain_limit(&mut read, row.try_get("domain")?).await?,
+            domain: Space { bytes: settings.quota_bytes(), messages: 0 },
             address: row.try_get("address")?,
             account_id,
+            not_backed_up: stores.name() == NO_STORE,
         };
         read.rollback().await?;
         Ok(allowance)

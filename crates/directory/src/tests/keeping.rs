@@ -92,8 +92,13 @@ async fn the_alias_goes_before_its_domain_and_that_before_the_worker() {
         reset: false,
     };
     raw.set_domain(set("r2")).await.unwrap();
+    let asks = raw.clone();
     let goes = async || {
         let reply = client.keeping(&id(1)).await.unwrap();
+        // Its node is told in passing.
+        let request = proto::AllowanceRequest { mailbox_id: id(1).to_string() };
+        let allowance = asks.clone().allowance(request).await.unwrap().into_inner();
+        assert_eq!(allowance.not_backed_up, reply.none);
         (reply.store, reply.none)
     };
     assert_eq!(goes().await, ("r2".to_owned(), false));

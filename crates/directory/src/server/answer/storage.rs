@@ -14,6 +14,7 @@ pub(in crate::server) fn allowance(allowance: Allowance) -> proto::AllowanceRepl
         domain: space(allowance.domain),
         address: allowance.address,
         account_id: allowance.account_id,
+        not_backed_up: allowance.not_backed_up,
     }
 }
 
