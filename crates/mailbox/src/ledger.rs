@@ -229,14 +229,16 @@ impl Ledger {
         Ok(statement.query_row(params![subject.0.number(), subject.1], |row| row.get(0)).optional()?)
     }
 
-    /// What is not in a store though it changed before that moment: subjects without a snapshot, and snapshots that wait.
+    /// What is not in a store though it changed before that moment: without a snapshot of that, and with one that waits.
     ///
     /// # Errors
     /// Of the engine.
-    pub fn late(&self, before_ms: i64) -> Result<u64, Error> {
-        let sql = "SELECT (SELECT count(*) FROM due WHERE since_ms < ?1) + \
-                   (SELECT count(*) FROM snapshot WHERE state = 1 AND taken_ms < ?1)";
-        Ok(self.connection.prepare_cached(sql)?.query_row([before_ms], |row| count(row, 0))?)
+    pub fn late(&self, before_ms: i64, at_most: u32) -> Result<Vec<Subject>, Error> {
+        let sql = "SELECT kind, subject FROM due WHERE since_ms < ?1 UNION ALL \
+                   SELECT kind, subject FROM snapshot WHERE state = 1 AND taken_ms < ?1 LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![before_ms, at_most], |row| subject(row, 0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// A mailbox is erased: forgets all that is known of it, and remembers that; the ids of snapshots whose files are to go. What was
@@ -327,15 +329,21 @@ fn count(row: &Row<'_>, column: usize) -> Result<u64, rusqlite::Error> {
     row.get::<_, i64>(column).map(i64::unsigned_abs)
 }
 
+/// From two columns.
+fn subject(row: &Row<'_>, column: usize) -> Result<Subject, rusqlite::Error> {
+    let kind: i64 = row.get(column)?;
+    let known = Kind::of(kind).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, kind))?;
+    Ok((known, row.get(column + 1)?))
+}
+
 fn id(row: &Row<'_>, column: usize) -> Result<SnapshotId, rusqlite::Error> {
     Ok(SnapshotId::from_bytes(row.get(column)?))
 }
 
 fn entry(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
-    let kind: i64 = row.get(1)?;
     Ok(Entry {
         id: id(row, 0)?,
-        subject: (Kind::of(kind).ok_or(rusqlite::Error::IntegralValueOutOfRange(1, kind))?, row.get(2)?),
+        subject: subject(row, 1)?,
         snapshot: Snapshot {
             changes: count(row, 3)?,
             schema: row.get(4)?,

@@ -277,7 +277,7 @@ fn the_ledger_keeps_what_waits_and_what_is_due() {
     }
     let mut ledger = Ledger::open_or_create(&path, &key).unwrap();
     assert_eq!(ledger.staged(10).unwrap(), [Entry { why: "no such bucket".to_owned(), ..entry(1, 4) }]);
-    assert_eq!((ledger.late(1000).unwrap(), ledger.late(1001).unwrap()), (0, 1));
+    assert_eq!((ledger.late(1000, 9).unwrap(), ledger.late(1001, 9).unwrap()), (vec![], vec![subject]));
     // A newer one has all that the one before had.
     assert_eq!(ledger.stage(&entry(2, 5)).unwrap(), [entry(1, 4).id]);
     assert!(!ledger.settled(&entry(1, 4).id, "").unwrap() && ledger.settled(&entry(2, 5).id, "").unwrap());
@@ -291,7 +291,7 @@ fn the_ledger_keeps_what_waits_and_what_is_due() {
         (unwanted.is_unwanted(), &unwanted),
         (true, &Entry { uploaded: true, why: "not wanted".to_owned(), ..entry(3, 6) })
     );
-    assert_eq!((ledger.staged(10).unwrap(), ledger.late(i64::MAX).unwrap()), (vec![], 0));
+    assert_eq!((ledger.staged(10).unwrap(), ledger.late(i64::MAX, 9).unwrap()), (vec![], vec![]));
     ledger.mark_due(subject, 6).unwrap();
     ledger.not_due(subject).unwrap();
     assert_eq!(ledger.due_since(subject).unwrap(), None);

@@ -23,8 +23,19 @@ pub async fn run(admin: &Admin, address: &str, output: Output) -> Result<(), Fai
     };
     let store = admin.directory.backup_store(&address, None).await?;
     let to = where_to(&store, |name| admin.config.backup.stores.iter().any(|known| known.name == name));
+    // What changes is in no snapshot then, and is not to be.
+    let state = if nowhere(&store).is_some() { Some(StateReply::default()) } else { state };
     output.answer(&rows, || lines(&rows, &to, state.as_ref()))?;
     look::everything(&looked.unread)
+}
+
+/// Who says that there are no backups, if anybody does.
+pub fn nowhere(store: &BackupStoreReply) -> Option<&'static str> {
+    match (store.own.as_str(), store.domain.as_str()) {
+        (NO_STORE, _) => Some("the alias"),
+        ("", NO_STORE) => Some("its domain"),
+        _ => None,
+    }
 }
 
 /// Where the next backup goes, in a line; empty where that goes without saying.
@@ -35,7 +46,7 @@ fn where_to(store: &BackupStoreReply, is_known: impl Fn(&str) -> bool) -> String
         (own, _) => (own, "the alias"),
     };
     match name {
-        NO_STORE => format!("NOT BACKED UP: the backup store of {whose} is none"),
+        _ if nowhere(store).is_some() => format!("NOT BACKED UP: the backup store of {whose} is none"),
         name if is_known(name) => format!("the next goes to the store {name}, as {whose} has it"),
         name => format!("the next goes to the store {name}, as {whose} has it, which this configuration does not have"),
     }

@@ -1,6 +1,6 @@
 //! `backup now`: a snapshot for the owner, and the wait until it is in its store.
 
-use super::{Row, alias, look, node_of};
+use super::{Row, alias, list, look, node_of};
 use crate::admin::Admin;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -28,11 +28,18 @@ struct Done {
 pub async fn run(admin: &Admin, address: &str, password_file: Option<&Path>, output: Output) -> Result<(), Failure> {
     let address = owner::address(address)?;
     super::stores(admin)?;
+    let (alias, mailbox) = alias(admin, &address).await?;
+    let store = admin.directory.backup_store(&address, None).await?;
+    if let Some(whose) = list::nowhere(&store) {
+        let why = format!(
+            "it is not backed up: the backup store of {whose} is none; choose one with `brevdue alias backup ADDRESS --store STORE`"
+        );
+        return Err(Failure::refused(why).of(&address.alias()));
+    }
     let password = owner::password(&address, password_file)?;
     let owner = Owner::sign_in(admin, &address, &password).await?;
     let taken = owner.session.snapshot().await.map_err(|error| Failure::refused(error).of(&address.alias()))?;
     drop(owner.session);
-    let (alias, mailbox) = alias(admin, &address).await?;
     let node = node_of(admin, &alias).await?;
     let deadline = Instant::now() + WAIT + WAIT * u32::try_from(taken.bytes / GIGABYTE).unwrap_or(u32::MAX);
     let id = loop {

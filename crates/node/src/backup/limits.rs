@@ -31,5 +31,9 @@ pub const RESTORE_CLOSE_MS_MAX: u64 = 10_000;
 pub const RESTORE_CLOSE_LOOK_MS: u64 = 5;
 /// Between two rounds through the waiting mail and the queues to see what is due.
 pub const ROUND_MS: u64 = 300_000;
+/// How long a turn waits for the directory to say whether anybody keeps the copy: it is made when nothing is said.
+pub const KEPT_WAIT_MS_MAX: u64 = 2_000;
+/// What is late and looked at one by one in a round, on each volume; what is beyond is not counted.
+pub const LATE_LOOKED_AT_MAX: u32 = 100_000;
 /// Volumes that have a copy made at the same time.
 pub const COPIES_AT_ONCE_MAX: usize = 4;

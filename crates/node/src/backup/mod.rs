@@ -2,9 +2,11 @@
 //! becomes the mailbox again. How a file is copied is `mailbox::snapshot`'s; stores are the worker's matter.
 //!
 //! A snapshot's way: `resident::backup` (it is due) → `take` → `staging` (file and ledger) → `service` (the worker reads it, and
-//! says that it is kept). What has no owner to wait for, waiting mail and queues, is copied by `round`. Back: `service` →
+//! says that it is kept). What has no owner to wait for, waiting mail and queues, is copied by `round`.
+//! Of whom nobody keeps backups no copy is made (`kept`). Back: `service` →
 //! `restore` → `shard` (the mailbox is closed) → `restore` (the files change places).
 
+pub mod kept;
 pub mod limits;
 pub mod restore;
 mod round;

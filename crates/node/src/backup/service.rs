@@ -1,5 +1,6 @@
 //! The gRPC service of snapshots: a worker fetches what waits and says what became of it; the operator asks and restores.
 
+use super::kept;
 use super::limits::{
     PIECE_BYTES, PIECES_MAX, RESTORE_SILENCE_MS_MAX, STAGED_PER_ANSWER_MAX, STAGED_WAIT_MS_MAX, TRANSFERS_MAX,
 };
@@ -170,7 +171,10 @@ impl Backup for Service {
                 late: waits || since.is_some_and(|since| since < before),
             })
         });
-        Ok(Response::new(state.await?))
+        let mut state = state.await?;
+        // What nobody keeps is not late.
+        state.late = state.late && kept::is_kept(&self.primary, &id).await;
+        Ok(Response::new(state))
     }
 
     async fn take(&self, _: Request<proto::TakeRequest>) -> Result<Response<proto::TakeReply>, Status> {

@@ -5,6 +5,7 @@
 //! the mailbox. Nothing here opens files that are closed, but when the owner asks.
 
 use super::{Hold, Resident, Use};
+use crate::backup::kept;
 use crate::backup::limits::{LOOK_MS_MAX, LOOK_MS_MIN, LOOKS_PER_INTERVAL};
 use crate::backup::schedule::{Known, Wish, is_due};
 use crate::backup::take;
@@ -21,6 +22,8 @@ pub(super) struct Backup {
     one: Mutex<()>,
     /// Committed since the last look.
     written: Cell<bool>,
+    /// When its turn was last passed over, because nobody keeps its backups; milliseconds since 1970.
+    passed_ms: Cell<Option<i64>>,
     /// Those that wait for a checkpoint.
     waits: RefCell<Vec<oneshot::Sender<()>>>,
 }
@@ -85,7 +88,7 @@ impl Resident {
         let _one = self.backup.one.lock().await;
         let changes = usage.read(|reader| reader.changes())?;
         let path = usage.path()?;
-        let (primary, id, at) = (self.primary.clone(), self.id, path.clone());
+        let (primary, id, at, passed_ms) = (self.primary.clone(), self.id, path.clone(), self.backup.passed_ms.get());
         let looked = self.primary.readers.run(move || {
             let now = primary.now().as_millisecond();
             let mut ledger = primary.staging.of(&at)?.ledger();
@@ -108,11 +111,16 @@ impl Resident {
             let since_ms = ledger.due_since(subject)?.unwrap_or(now);
             // One that was damaged on its way is due again, as if there had been none.
             let newest_ms = newest.as_ref().filter(|_| !(unwanted && was_due)).map(|entry| entry.taken_ms);
-            let known = Known { changed, newest_ms, since_ms };
+            let known = Known { changed, newest_ms: newest_ms.max(passed_ms), since_ms };
             Ok::<_, Fault>((is_due(wish, known, &id, primary.staging.interval_ms, now), newest))
         });
         let (due, newest) = looked.await??;
         if !due {
+            return Ok(newest.map(|entry| (entry, false)));
+        }
+        // Its owner is told by who asked for them, and by the worker; that needs a copy which is new.
+        if wish != Wish::Asked && !kept::is_kept(&self.primary, &self.id).await {
+            self.backup.passed_ms.set(Some(self.primary.now().as_millisecond()));
             return Ok(newest.map(|entry| (entry, false)));
         }
         self.checkpointed().await?;

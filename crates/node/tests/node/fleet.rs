@@ -114,7 +114,8 @@ impl Fleet {
         }
     }
 
-    fn settings(&self) -> impl FnOnce(&mut Settings) + use<> {
+    /// How its nodes are set up.
+    pub fn settings(&self) -> impl FnOnce(&mut Settings) + use<> {
         let tls = issue(&self.dir.path().join("ca"), Role::Node).client;
         let pools = DirectoryClient::connect(&self.at.to_string(), tls).unwrap();
         let quiet = self.quiet;

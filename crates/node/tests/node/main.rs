@@ -11,6 +11,7 @@ mod drain;
 mod erase;
 mod fleet;
 mod indexing;
+mod kept;
 mod links;
 mod lists;
 mod pools;
