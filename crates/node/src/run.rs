@@ -166,7 +166,8 @@ impl Node {
         let snapshots = backup::Service::new(self.primary.clone(), self.senders(&stop), stop.clone());
         let routes = wire::grpc::with_backup(routes, snapshots);
         let round = tokio::spawn(backup::keep_copied(Arc::downgrade(&self.primary), stop.clone()));
-        let scrub = scrub::keep_scrubbed(Arc::downgrade(&self.primary), self.senders(&stop), stop.clone());
+        let users = scrub::Users { shards: self.senders(&stop), queues: Arc::downgrade(&self.queues) };
+        let scrub = scrub::keep_scrubbed(Arc::downgrade(&self.primary), users, stop.clone());
         let scrubbing = tokio::spawn(scrub);
         let routes = wire::grpc::with_queue(routes, queue::Service::new(self.queues.clone(), stop.clone()));
         let served = wire::grpc::serve(listener, tls, routes, stop.cancelled_owned()).await;

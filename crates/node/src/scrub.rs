@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::keyed::Keyed;
 use crate::limits::{SCRUB_DELAY_MS, SCRUB_FILES_LOOK_MS, SCRUB_STEP_BYTES, SCRUBS_REMEMBERED_MAX};
 use crate::primary::Primary;
+use crate::queue::{Found, Queues};
 use crate::service::Shards;
 use crate::shard::Request;
 use mailbox::{CheckDepth, Checker, Error};
@@ -19,17 +20,26 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
+/// Who uses the files, and is told of damage.
+#[derive(Clone)]
+pub struct Users {
+    /// Of waiting mail.
+    pub shards: Shards,
+    /// Of queues.
+    pub queues: Weak<Queues>,
+}
+
 /// Scrubs the files of every volume until `stop`.
-pub async fn keep_scrubbed(primary: Weak<Primary>, shards: Shards, stop: CancellationToken) {
+pub async fn keep_scrubbed(primary: Weak<Primary>, users: Users, stop: CancellationToken) {
     let Some(roots) = primary.upgrade().map(|primary| primary.volumes.roots()) else { return };
-    let volumes = roots.into_iter().map(|root| keep_volume_scrubbed(primary.clone(), shards.clone(), root));
+    let volumes = roots.into_iter().map(|root| keep_volume_scrubbed(primary.clone(), users.clone(), root));
     tokio::select! {
         _ = futures_util::future::join_all(volumes) => {}
         () = stop.cancelled() => {}
     }
 }
 
-async fn keep_volume_scrubbed(primary: Weak<Primary>, shards: Shards, root: PathBuf) {
+async fn keep_volume_scrubbed(primary: Weak<Primary>, users: Users, root: PathBuf) {
     let mut scrubbed: HashMap<PathBuf, Instant> = HashMap::new();
     let mut look = Duration::from_millis(SCRUB_DELAY_MS);
     loop {
@@ -56,8 +66,9 @@ async fn keep_volume_scrubbed(primary: Weak<Primary>, shards: Shards, root: Path
             if scrubbed.get(&path).is_some_and(|at| at.elapsed() < every) {
                 continue;
             }
+            let replaced = users.replaced(whose);
             match scrub(&weak, &path, whose, pause).await {
-                Ok(found) => tell(&shards, whose, found).await,
+                Ok(found) => users.tell(whose, found, replaced).await,
                 // Drained and deleted, or busy: it is looked for again.
                 Err(fault) => tracing::debug!("a scrub ended before its time: {fault}"),
             }
@@ -115,20 +126,33 @@ fn begin(primary: &Primary, path: &Path, whose: Keyed) -> Result<Checker, Fault>
     }
 }
 
-/// Damage is acted upon by whoever uses the file.
-async fn tell(shards: &Shards, whose: Keyed, found: Option<String>) {
-    let result = if found.is_some() { "damaged" } else { "sound" };
-    metrics::counter!("brevdue_node_scrubs_total", "result" => result).increment(1);
-    let Some(what) = found else { return };
-    metrics::counter!("brevdue_node_damage_found_total").increment(1);
-    match whose {
-        Keyed::Waiting(id) => {
-            let _ = shards.ask(&id, |answer| Request::WaitingDamaged(id, what, answer)).await;
+impl Users {
+    /// How often the file that is about to be looked at took the place of another.
+    fn replaced(&self, whose: Keyed) -> Option<u64> {
+        match whose {
+            Keyed::Waiting(_) => None,
+            Keyed::Queue(id) => self.queues.upgrade()?.replaced(&id),
         }
-        Keyed::Queue(queue) => tracing::error!(
-            %queue,
-            "the queue file is damaged ({what}): what is intact in it goes on; stop the node, move the file out of the folder \
-             `queue`, and put back its newest backup, or let the node make a new one"
-        ),
+    }
+
+    /// Damage is acted upon by whoever uses the file.
+    async fn tell(&self, whose: Keyed, found: Option<String>, replaced: Option<u64>) {
+        let result = if found.is_some() { "damaged" } else { "sound" };
+        metrics::counter!("brevdue_node_scrubs_total", "result" => result).increment(1);
+        let Some(what) = found else { return };
+        metrics::counter!("brevdue_node_damage_found_total").increment(1);
+        match (whose, replaced) {
+            (Keyed::Waiting(id), _) => {
+                let _ = self.shards.ask(&id, |answer| Request::WaitingDamaged(id, what, answer)).await;
+            }
+            (Keyed::Queue(id), Some(replaced)) => {
+                if let Some(queues) = self.queues.upgrade() {
+                    queues.found_damage(&id, Found { what, replaced });
+                }
+            }
+            (Keyed::Queue(id), None) => {
+                tracing::error!(queue = %id, "a queue file that is not served is damaged: {what}")
+            }
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Power cuts and kills under the node's own code: the drain over both files, and a damaged waiting-mail file that is set aside.
 //! Nothing but sockets and front-ends is left out. Which cuts there are is `faulty_disk::Trial`'s.
 
+mod queue;
+
 use crate::backup::restore;
 use crate::primary::{Primary, Settings};
 use crate::resident::{Delivery, Opening};

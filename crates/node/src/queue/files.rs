@@ -2,17 +2,20 @@
 //!
 //! Invariants: the low octet of an entry's number is that of its file, which is the first octet of the file's id and stands in
 //! its name; no two files of a node have the same. Every file that is found is served, wherever it came from; each volume gets
-//! one of its own. A message's enqueue id says which file it goes to, so that a retry meets the same one.
+//! one of its own. A message's enqueue id says which file it goes to, so that a retry meets the same one. What is done about a
+//! damaged one is `place`'s.
 
 use super::fault;
-use super::limits::{FILES_MAX, READERS_KEPT_MAX};
+use super::limits::FILES_MAX;
+use super::place::{Found, Place};
 use super::writer::{Failed, Writer};
+use crate::keyed;
 use crate::primary::Primary;
-use mailbox::queue::{Limits, QueueFile, QueueOptions, QueueReader};
+use mailbox::queue::QueueReader;
 use model::{EnqueueId, QueueId};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tonic::Status;
 
@@ -31,9 +34,8 @@ pub struct File {
     pub id: QueueId,
     /// Its one writer.
     pub writer: Writer,
-    path: PathBuf,
+    place: Arc<Place>,
     primary: Arc<Primary>,
-    readers: Mutex<Vec<QueueReader>>,
 }
 
 impl Queues {
@@ -95,11 +97,22 @@ impl Queues {
         file.map(|file| (file, row)).ok_or_else(|| Status::not_found("the queue has no such entry"))
     }
 
+    /// How often another file has taken the place of this queue's; `None` when this node does not serve it.
+    pub fn replaced(&self, id: &QueueId) -> Option<u64> {
+        self.files.iter().find(|file| file.id == *id).map(|file| file.place.replaced())
+    }
+
+    /// Damage was found beside the work.
+    pub fn found_damage(&self, id: &QueueId, found: Found) {
+        if let Some(file) = self.files.iter().find(|file| file.id == *id) {
+            file.writer.found_damage(found);
+        }
+    }
+
     /// Commits what is queued and closes every file. Not on an async worker.
     pub fn close(&self) {
         for file in &self.files {
-            // Readers first, so that the writer's is the last connection, which moves the log into the file.
-            file.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            file.place.close_readers();
             file.writer.close();
         }
     }
@@ -120,10 +133,9 @@ impl Queues {
 
 impl File {
     fn start(path: PathBuf, id: QueueId, primary: &Arc<Primary>, changed: &watch::Sender<()>) -> std::io::Result<Self> {
-        let (at, on) = (path.clone(), primary.clone());
-        let open = move || QueueFile::open_or_create(&at, &queue_key(&on, &id)?, &id, options(&on));
-        let writer = Writer::start(format!("queue-{:02x}", id.as_bytes()[0]), Box::new(open), changed.clone())?;
-        Ok(Self { id, writer, path, primary: primary.clone(), readers: Mutex::default() })
+        let place = Arc::new(Place::new(path, id, primary.clone()));
+        let writer = Writer::start(format!("queue-{:02x}", id.as_bytes()[0]), place.clone(), changed.clone())?;
+        Ok(Self { id, writer, place, primary: primary.clone() })
     }
 
     /// Its number on this node.
@@ -133,7 +145,7 @@ impl File {
 
     /// The number by which the outside knows an entry.
     pub fn entry_number(&self, row: i64) -> u64 {
-        row.unsigned_abs() << u8::BITS | u64::from(self.number())
+        keyed::entry_number(&self.id, row)
     }
 
     /// Whether so many octets may still be written on the file's volume.
@@ -142,7 +154,7 @@ impl File {
     /// RESOURCE_EXHAUSTED when not.
     pub async fn has_room(self: &Arc<Self>, octets: u64) -> Result<(), Status> {
         let file = self.clone();
-        let asked = self.primary.readers.run(move || file.primary.volumes.has_room_at(&file.path, octets));
+        let asked = self.primary.readers.run(move || file.primary.volumes.has_room_at(file.place.path(), octets));
         match asked.await.map_err(fault::pool)? {
             Ok(true) => Ok(()),
             Ok(false) => Err(Status::resource_exhausted("the queue's volume is full")),
@@ -173,7 +185,7 @@ impl File {
         }
     }
 
-    /// Reads beside the writer, on the pool of readers.
+    /// Reads beside the writer, on the pool of readers. Damage that it meets is the writer's to act upon.
     ///
     /// # Errors
     /// The read's, translated.
@@ -181,38 +193,15 @@ impl File {
         self: &Arc<Self>,
         run: impl FnOnce(&QueueReader) -> Result<T, mailbox::Error> + Send + 'static,
     ) -> Result<T, Status> {
-        let file = self.clone();
-        let done = self.primary.readers.run(move || file.read_here(run)).await.map_err(fault::pool)?;
-        done.map_err(|error| fault::status(&self.id, &error))
-    }
-
-    fn read_here<T>(&self, run: impl FnOnce(&QueueReader) -> Result<T, mailbox::Error>) -> Result<T, mailbox::Error> {
-        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let reader = match kept {
-            Some(reader) => reader,
-            None => {
-                QueueReader::open(&self.path, &queue_key(&self.primary, &self.id)?, &self.id, options(&self.primary))?
+        let place = self.place.clone();
+        let done = self.primary.readers.run(move || place.read(run)).await.map_err(fault::pool)?;
+        done.map_err(|(error, found)| {
+            if let Some(found) = found {
+                self.writer.found_damage(found);
             }
-        };
-        let result = run(&reader);
-        if result.as_ref().err().is_none_or(mailbox::Error::is_harmless) {
-            let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if readers.len() < READERS_KEPT_MAX {
-                readers.push(reader);
-            }
-        }
-        result
+            fault::status(&self.id, &error)
+        })
     }
-}
-
-fn options(primary: &Primary) -> QueueOptions {
-    let settings = &primary.settings;
-    let limits = Limits { entries_max: settings.queue_messages_max, octets_max: settings.queue_bytes_max };
-    QueueOptions { limits, clock: settings.clock, disk: settings.options.disk }
-}
-
-fn queue_key(primary: &Primary, id: &QueueId) -> Result<vault::FileKey, mailbox::Error> {
-    primary.node_key.queue_key(id).map_err(|error| mailbox::Error::Vault(error.to_string()))
 }
 
 /// Every queue file there is, and a new name where a volume has none.

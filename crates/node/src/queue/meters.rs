@@ -50,7 +50,7 @@ pub async fn watch(queues: Weak<Queues>, stop: CancellationToken) {
 }
 
 async fn look(queues: &Queues, named: &mut HashSet<String>) {
-    let (mut entries, mut octets, mut recipients) = (0, 0, 0);
+    let (mut entries, mut octets, mut recipients, mut held) = (0, 0, 0, 0);
     let mut by_name: HashMap<String, u64> = HashMap::new();
     for file in queues.all() {
         let totals = file.writer.totals();
@@ -62,8 +62,10 @@ async fn look(queues: &Queues, named: &mut HashSet<String>) {
         for (name, count) in found.unwrap_or_default() {
             *by_name.entry(name).or_default() += count;
         }
+        held += file.read(mailbox::queue::QueueReader::held).await.unwrap_or_default();
     }
     metrics::gauge!("brevdue_queue_messages").set(entries as f64);
+    metrics::gauge!("brevdue_queue_held").set(held as f64);
     metrics::gauge!("brevdue_queue_bytes").set(octets as f64);
     let mut largest: Vec<_> = by_name.iter().collect();
     largest.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));

@@ -10,10 +10,12 @@ mod fault;
 mod files;
 mod limits;
 mod meters;
+pub mod place;
 mod read;
 mod service;
 mod work;
-mod writer;
+pub mod writer;
 
 pub use files::Queues;
+pub use place::Found;
 pub use service::Service;

@@ -4,9 +4,11 @@
 //! commit is on stable storage, but for text that is still coming: that is answered when it is written, and is durable with
 //! the commit that takes its message. Who is gone when his answer comes has his job followed up: a lease that nobody got is
 //! given back, text that nobody will add to is dropped. After an error that says nothing good of the connection it is
-//! closed, and the file opened anew by the next job. The thread ends, and the file is closed, when the [`Writer`] is.
+//! closed, and the file opened anew by the next job. A file that turns out to be damaged, here or where it is read, is replaced before
+//! anything else is done (`place`). The thread ends, and the file is closed, when the [`Writer`] is.
 
 use super::limits::{ENQUEUES_MAX, IDLE_MS, JOBS_PER_COMMIT_MAX, QUEUED_JOBS_MAX};
+use super::place::{Found, Place};
 use mailbox::Error;
 use mailbox::queue::{Incoming, QueueBatch, QueueFile, QueueTx, Totals};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,9 +18,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
-
-/// Opens the file; called again after it failed.
-pub type Open = Box<dyn Fn() -> Result<QueueFile, Error> + Send>;
 
 /// Why a job gave no result.
 #[derive(Debug, Clone)]
@@ -38,8 +37,8 @@ trait Job: Send {
     fn answer(self: Box<Self>, committed: Result<(), Arc<Error>>) -> Option<Work>;
     /// Whether it may have made something due.
     fn wakes(&self) -> bool;
-    /// Whether its error says nothing good of the connection.
-    fn spoils(&self) -> bool;
+    /// Why it failed, if it did.
+    fn error(&self) -> Option<&Error>;
 }
 
 /// What follows from an operation's result.
@@ -89,8 +88,8 @@ where
         matches!(&self.result, Some(Ok(result)) if (self.after.wakes)(result))
     }
 
-    fn spoils(&self) -> bool {
-        matches!(&self.result, Some(Err(error)) if !error.is_harmless())
+    fn error(&self) -> Option<&Error> {
+        self.result.as_ref()?.as_ref().err()
     }
 }
 
@@ -106,12 +105,13 @@ enum Step {
     Discard,
 }
 
-/// One thing that is to be done.
+/// One thing that is to be done, or to be acted upon.
 pub struct Work(Kind);
 
 enum Kind {
     Durable(Box<dyn Job>),
     Text(Text),
+    Damage(Found),
 }
 
 impl Work {
@@ -196,10 +196,10 @@ impl Writer {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(name: String, open: Open, changed: watch::Sender<()>) -> std::io::Result<Self> {
+    pub fn start(name: String, place: Arc<Place>, changed: watch::Sender<()>) -> std::io::Result<Self> {
         let (jobs, queued) = sync_channel(QUEUED_JOBS_MAX + ENQUEUES_MAX);
         let shown = Arc::new(Shown::default());
-        let mut thread = Thread { open, file: None, shown: shown.clone(), changed };
+        let mut thread = Thread { place, file: None, shown: shown.clone(), changed };
         let (tried, first) = sync_channel(1);
         // Readers find the file, and what it holds is shown, from the start; one that does not open is tried again by the
         // first job.
@@ -252,6 +252,11 @@ impl Writer {
         }
     }
 
+    /// The file was found to be damaged; waits for nothing. If there is no place for this now, it is found again.
+    pub fn found_damage(&self, found: Found) {
+        let _ = self.send((Work(Kind::Damage(found)), None));
+    }
+
     /// Takes no more jobs, and waits until those that are queued are done and the file is closed. Not on an async worker.
     pub fn close(&self) {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -280,7 +285,7 @@ impl Drop for Writer {
 }
 
 struct Thread {
-    open: Open,
+    place: Arc<Place>,
     file: Option<QueueFile>,
     shown: Arc<Shown>,
     changed: watch::Sender<()>,
@@ -330,7 +335,7 @@ impl Thread {
     fn file(&mut self) -> Result<&mut QueueFile, Error> {
         let file = match self.file.take() {
             Some(file) => file,
-            None => (self.open)()?,
+            None => self.place.open()?,
         };
         self.shown.show(file.totals());
         Ok(self.file.insert(file))
@@ -338,14 +343,16 @@ impl Thread {
 
     /// Commits a group and answers it; what is left to do because somebody was gone.
     fn commit(&mut self, mut works: Vec<Work>) -> Vec<Work> {
+        self.act_on_damage(&works);
         let durable = works.iter().any(|work| matches!(work.0, Kind::Durable(_)));
         let outcome =
             self.file().and_then(|file| if durable { together(file, &mut works) } else { behind(file, &mut works) });
         let outcome = outcome.map_err(Arc::new);
-        match &outcome {
-            Err(error) if !error.is_harmless() => self.file = None,
-            _ if works.iter().any(Work::spoils) => self.file = None,
-            _ => {}
+        let errors = || outcome.as_ref().err().map(Arc::as_ref).into_iter().chain(works.iter().filter_map(Work::error));
+        if let Some(damage) = errors().find(|error| error.is_damage()).map(ToString::to_string) {
+            self.replace(&damage);
+        } else if errors().any(|error| !error.is_harmless()) {
+            self.file = None;
         }
         if let Some(file) = &self.file {
             self.shown.show(file.totals());
@@ -356,6 +363,26 @@ impl Thread {
         works.into_iter().filter_map(|work| work.answer(outcome.clone())).collect()
     }
 
+    /// What was found in the file that is used now; of one that was replaced since nothing is left to do.
+    fn act_on_damage(&mut self, works: &[Work]) {
+        for work in works {
+            if let Kind::Damage(found) = &work.0
+                && found.replaced == self.place.replaced()
+            {
+                self.replace(&found.what);
+            }
+        }
+    }
+
+    /// Another file takes the place of the damaged one; where that fails it is tried again when damage is next met.
+    fn replace(&mut self, why: &str) {
+        let open = self.file.take();
+        match self.place.replace(why, open) {
+            Ok(file) => self.shown.show(self.file.insert(file).totals()),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+
     /// Whether there is more to look after.
     fn look_after(&mut self, is_idle: bool) -> bool {
         let Some(file) = &mut self.file else { return false };
@@ -363,7 +390,9 @@ impl Thread {
             Ok(more) => more,
             Err(error) => {
                 tracing::warn!("a queue file could not be looked after: {error}");
-                if !error.is_harmless() {
+                if error.is_damage() {
+                    self.replace(&error.to_string());
+                } else if !error.is_harmless() {
                     self.file = None;
                 }
                 false
@@ -377,6 +406,7 @@ impl Work {
         match self.0 {
             Kind::Durable(job) => job.answer(committed),
             Kind::Text(text) => text.answer(committed),
+            Kind::Damage(_) => None,
         }
     }
 
@@ -384,10 +414,11 @@ impl Work {
         matches!(&self.0, Kind::Durable(job) if job.wakes())
     }
 
-    fn spoils(&self) -> bool {
+    fn error(&self) -> Option<&Error> {
         match &self.0 {
-            Kind::Durable(job) => job.spoils(),
-            Kind::Text(text) => matches!(&text.result, Some(Err(error)) if !error.is_harmless()),
+            Kind::Durable(job) => job.error(),
+            Kind::Text(text) => text.result.as_ref()?.as_ref().err(),
+            Kind::Damage(_) => None,
         }
     }
 }
@@ -403,6 +434,7 @@ fn together(file: &mut QueueFile, works: &mut [Work]) -> Result<(), Error> {
                     Step::Discard => tx.discard(*incoming).map(|()| Incoming::default()),
                 }));
             }
+            Kind::Damage(_) => {}
         }
     }
     // Durable on return: synchronous=FULL syncs the write-ahead log before the commit returns.

@@ -19,6 +19,7 @@ mod pools_at_random;
 mod prefix;
 mod pushes;
 mod queue;
+mod queue_damage;
 mod sessions;
 mod transfers;
 mod watch;

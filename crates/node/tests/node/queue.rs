@@ -16,7 +16,7 @@ use wire::queue::{
 const TEXT: &[u8] = b"Subject: out\r\n\r\nby pigeon\r\n";
 const PREFIX: &[u8] = b"Received: here\r\n";
 
-fn to(addresses: &[&str]) -> Envelope {
+pub fn to(addresses: &[&str]) -> Envelope {
     let recipient = |address: &&str| QueueRecipient { address: (*address).to_owned(), ..QueueRecipient::default() };
     Envelope {
         reverse_path: "sender@example.org".to_owned(),
@@ -26,26 +26,26 @@ fn to(addresses: &[&str]) -> Envelope {
     }
 }
 
-fn begin(number: u64, envelope: Envelope) -> Step {
+pub fn begin(number: u64, envelope: Envelope) -> Step {
     let id = [&[0; 8][..], &number.to_be_bytes()].concat();
     Step::Begin(EnqueueBegin { enqueue_id: id.into(), envelope: Some(envelope), size: 0 })
 }
 
-fn data(bytes: &[u8]) -> Step {
+pub fn data(bytes: &[u8]) -> Step {
     Step::Data(bytes.to_vec().into())
 }
 
-fn commit(size: usize) -> Step {
+pub fn commit(size: usize) -> Step {
     Step::Commit(EnqueueCommit { prefix: PREFIX.into(), size: size as u64 })
 }
 
-async fn send(queue: &mut QueueClient<Channel>, steps: Vec<Step>) -> Result<bool, Status> {
+pub async fn send(queue: &mut QueueClient<Channel>, steps: Vec<Step>) -> Result<bool, Status> {
     let steps = steps.into_iter().map(|step| EnqueueRequest { step: Some(step) });
     let reply = tokio::time::timeout(PATIENCE, queue.enqueue(tokio_stream::iter(steps))).await.expect("silence")?;
     Ok(reply.into_inner().already)
 }
 
-async fn put(world: &World, number: u64, addresses: &[&str]) -> bool {
+pub async fn put(world: &World, number: u64, addresses: &[&str]) -> bool {
     let steps = vec![begin(number, to(addresses)), data(TEXT), commit(TEXT.len())];
     send(&mut world.queue(Role::Mx), steps).await.unwrap()
 }
@@ -54,7 +54,7 @@ fn ask(entries_max: u32, wait_ms: u32) -> LeaseRequest {
     LeaseRequest { worker: "w".to_owned(), entries_max, seconds: 60, wait_ms, ..LeaseRequest::default() }
 }
 
-async fn lease(world: &World, entries_max: u32, wait_ms: u32) -> Vec<LeasedEntry> {
+pub async fn lease(world: &World, entries_max: u32, wait_ms: u32) -> Vec<LeasedEntry> {
     let mut queue = world.queue(Role::Outbound);
     tokio::time::timeout(PATIENCE, queue.lease(ask(entries_max, wait_ms)))
         .await
@@ -64,7 +64,7 @@ async fn lease(world: &World, entries_max: u32, wait_ms: u32) -> Vec<LeasedEntry
         .entries
 }
 
-async fn read(world: &World, leased: &LeasedEntry) -> Result<Vec<u8>, Status> {
+pub async fn read(world: &World, leased: &LeasedEntry) -> Result<Vec<u8>, Status> {
     let request = ReadRequest { entry: leased.entry, lease: leased.lease };
     let mut stream = world.queue(Role::Outbound).read(request).await?.into_inner();
     let mut whole = Vec::new();
@@ -74,11 +74,11 @@ async fn read(world: &World, leased: &LeasedEntry) -> Result<Vec<u8>, Status> {
     Ok(whole)
 }
 
-fn settlement(address: &str, result: Fate) -> Settlement {
+pub fn settlement(address: &str, result: Fate) -> Settlement {
     Settlement { address: address.to_owned(), result: result.into(), ..Settlement::default() }
 }
 
-async fn settle(world: &World, leased: &LeasedEntry, settlements: Vec<Settlement>) -> Result<(), Status> {
+pub async fn settle(world: &World, leased: &LeasedEntry, settlements: Vec<Settlement>) -> Result<(), Status> {
     let request = SettleRequest { entry: leased.entry, lease: leased.lease, settlements, notices: Vec::new() };
     world.queue(Role::Outbound).settle(request).await.map(drop)
 }
