@@ -1,14 +1,12 @@
 //! Opens a session: the key from its transit form, the mailbox with it, and what waits for the owner drained first.
 
 use crate::fault::{Fault, limit};
-use crate::limits::DRAIN_WAIT_MS;
 use crate::outbox::Outbox;
 use crate::resident::{Delivery, Opening};
 use crate::session::Session;
 use crate::shard::Shard;
 use crate::view::View;
 use std::rc::Rc;
-use std::time::Duration;
 use wire::convert::mailbox_id;
 use wire::session::Open;
 
@@ -28,6 +26,6 @@ pub async fn open(shard: &Shard, outbox: &Rc<Outbox>, session: u64, open: Open) 
     let hold = shard.residents.hold(id, opening).await?;
     let mut delivery = hold.delivery.subscribe();
     let drained = delivery.wait_for(|delivery| *delivery != Delivery::Draining);
-    let _ = tokio::time::timeout(Duration::from_millis(DRAIN_WAIT_MS), drained).await;
+    let _ = tokio::time::timeout(shard.primary.settings.drain_wait, drained).await;
     Ok(Session::new(place, hold, View::new(shard.unique(), session, outbox.clone())))
 }

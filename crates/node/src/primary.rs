@@ -5,8 +5,8 @@ use crate::backup::{Staging, restore};
 use crate::exchange::Exchanges;
 use crate::fault::Fault;
 use crate::limits::{
-    CACHE_KIB, CHECKS_AT_ONCE, INDEXING_AT_ONCE, KEY_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, QUOTA_QUIET_MS,
-    SCRUBS_AT_ONCE, SESSIONS_MAX, VOLUME_RESERVE_BYTES, WAITING_BYTES_MAX,
+    CACHE_KIB, CHECKS_AT_ONCE, DRAIN_WAIT_MS, INDEXING_AT_ONCE, KEY_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
+    QUOTA_QUIET_MS, SCRUBS_AT_ONCE, SESSIONS_MAX, VOLUME_RESERVE_BYTES, WAITING_BYTES_MAX,
 };
 use crate::pool::Pool;
 use crate::volume::Volumes;
@@ -56,6 +56,8 @@ pub struct Settings {
     pub scrub_bytes_per_second: u64,
     /// How long a RCPT waits for the key of a mailbox that a front-end may have open.
     pub key_wait: Duration,
+    /// How long an Open waits for the drain of waiting mail before it answers and lets the drain go on.
+    pub drain_wait: Duration,
     /// Who knows the limits that mailboxes share, and grants room under them; without one, only the node's own hold.
     pub pools: Option<DirectoryClient>,
     /// How long a mailbox keeps what it was granted and does not use.
@@ -87,6 +89,7 @@ impl Settings {
             scrub_interval: Duration::ZERO,
             scrub_bytes_per_second: 0,
             key_wait: Duration::from_millis(KEY_WAIT_MS),
+            drain_wait: Duration::from_millis(DRAIN_WAIT_MS),
             pools: None,
             quota_quiet: Duration::from_millis(QUOTA_QUIET_MS),
             snapshot_interval: Duration::from_secs(u64::from(INTERVAL_HOURS) * 3600),
@@ -169,7 +172,7 @@ impl Primary {
         // Before anything is opened.
         restore::recover(&volumes, settings.options.disk)?;
         let interval = i64::try_from(settings.snapshot_interval.as_millis()).unwrap_or(i64::MAX);
-        let staging = Staging::open(&volumes, &node_key, interval)?;
+        let staging = Staging::open(&volumes, &node_key, interval, settings.options.disk)?;
         let erased = staging.erased();
         let erased = erased.map_err(|error| StartError::System(std::io::Error::other(format!("ledger: {error}"))))?;
         Ok(Arc::new(Self {

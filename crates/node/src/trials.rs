@@ -27,7 +27,7 @@ const WAYS: usize = 2;
 /// Octets of a fetched message at most.
 const FETCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What takes longer has gone wrong.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A node with one volume in memory, and somebody with a mailbox there.
 struct Home {

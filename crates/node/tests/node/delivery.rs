@@ -1,7 +1,7 @@
 //! Deliveries as the MX drives them, and broken off at each step.
 
 use crate::client::INBOX;
-use crate::world::{Owner, World, delivery_id, eventually};
+use crate::world::{Owner, PATIENCE, World, delivery_id, eventually};
 use model::{DeliveryId, Role};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -37,7 +37,7 @@ impl Stream {
     }
 
     pub async fn reply(&mut self) -> Result<Option<Answer>, Status> {
-        let reply = tokio::time::timeout(crate::world::PATIENCE, self.replies.message()).await.expect("silence")?;
+        let reply = tokio::time::timeout(PATIENCE, self.replies.message()).await.expect("silence")?;
         Ok(reply.map(|reply| reply.answer.unwrap()))
     }
 
@@ -260,7 +260,7 @@ async fn refusals_before_the_body() {
 
 #[tokio::test]
 async fn a_front_end_that_has_it_open_is_asked_for_the_key() {
-    let (world, owner) = (World::new().await, Owner::new(1));
+    let (world, owner) = (World::with(|settings| settings.key_wait = PATIENCE).await, Owner::new(1));
     world.session(&owner).await.call(1, wire::session::client_frame::Body::Close(wire::session::Close {})).await;
     // A link without a session, as after the node's restart; its front-end still has the key.
     let mut client = world.link(&owner).await;

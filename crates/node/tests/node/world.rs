@@ -25,7 +25,7 @@ use wire::session::Open;
 
 pub const NODE: &str = "node-1";
 /// Whatever takes longer than this has gone wrong.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct World {
     dir: TempDir,
@@ -202,6 +202,8 @@ pub fn settings(dir: &Path) -> Settings {
     let mut settings = Settings::new(NODE.parse().unwrap(), vec![dir.join("volume")], dir.join("node.key"));
     settings.free_bytes_min = 0;
     settings.key_wait = Duration::from_millis(300);
+    // Who has signed in has all that waited, however slow the machine is.
+    settings.drain_wait = PATIENCE;
     settings
 }
 
