@@ -2,7 +2,7 @@
 
 use crate::client::{Client, INBOX};
 use crate::delivery::Stream;
-use crate::world::{Owner, PATIENCE, World, issue};
+use crate::world::{Owner, PATIENCE, World, eventually, issue};
 use daemon::{ca, tls};
 use directory::client::{CredentialKind, DirectoryClient, NodeInfo};
 use directory::{Catalogue, server};
@@ -11,10 +11,10 @@ use model::{AccountId, DeliveryId, Role};
 use node::Settings;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wire::directory::{AddAliasRequest, Credential, StoredAlias};
@@ -27,33 +27,45 @@ use wire::session::{Close, List};
 pub const OWNERS: usize = 3;
 
 pub struct Directory {
-    at: SocketAddr,
     stop: CancellationToken,
     served: JoinHandle<()>,
+    catalogue: Weak<Catalogue>,
 }
 
 impl Directory {
     async fn start(dir: &Path, at: SocketAddr) -> Self {
         let tls = issue(&dir.join("ca"), Role::Directory).server;
         let catalogue = Arc::new(Catalogue::open(&dir.join("catalogue.db"), &dir.join("directory.key")).await.unwrap());
-        let listener = TcpListener::bind(at).await.unwrap();
-        let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let (kept, listener) = (Arc::downgrade(&catalogue), TcpListener::bind(at).await.unwrap());
+        let stop = CancellationToken::new();
         let until = stop.clone();
         let served = tokio::spawn(async move { server::serve(catalogue, listener, tls, until).await.unwrap() });
-        Self { at, stop, served }
+        Self { stop, served, catalogue: kept }
     }
 
-    async fn stop(self) -> SocketAddr {
+    /// Afterwards the catalogue's lock is free: the transport's own tasks may let go of it a moment after its end.
+    async fn stop(self) {
         self.stop.cancel();
         self.served.await.unwrap();
-        self.at
+        eventually("the catalogue is let go", || self.catalogue.strong_count() == 0).await;
     }
+}
+
+/// A port that is this test's own, also while nobody listens there: another socket can take it for listening, and no test that
+/// wants any port, nor a connection, is given it.
+fn reserved() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let at = socket.local_addr().unwrap();
+    (socket, at)
 }
 
 pub struct Fleet {
     dir: TempDir,
     directory: Option<Directory>,
     at: SocketAddr,
+    _port: TcpSocket,
     quiet: Duration,
     pub admin: DirectoryClient,
     pub worlds: Vec<Option<World>>,
@@ -69,12 +81,20 @@ impl Fleet {
         tls::install_provider();
         let dir = tempfile::tempdir().unwrap();
         ca::create(&dir.path().join("ca"), Timestamp::now()).unwrap();
-        let directory = Directory::start(dir.path(), "127.0.0.1:0".parse().unwrap()).await;
-        let at = directory.at;
+        let (port, at) = reserved();
+        let directory = Directory::start(dir.path(), at).await;
         let admin =
             DirectoryClient::connect(&at.to_string(), issue(&dir.path().join("ca"), Role::Admin).client).unwrap();
-        let mut fleet =
-            Self { dir, directory: Some(directory), at, quiet, admin, worlds: Vec::new(), owners: Vec::new() };
+        let mut fleet = Self {
+            dir,
+            directory: Some(directory),
+            at,
+            _port: port,
+            quiet,
+            admin,
+            worlds: Vec::new(),
+            owners: Vec::new(),
+        };
         fleet.people().await;
         for _ in 0..2 {
             let settings = fleet.settings();
