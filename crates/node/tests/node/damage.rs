@@ -161,17 +161,25 @@ async fn what_is_intact_is_read_and_nothing_is_written() {
 async fn a_log_that_was_damaged_after_a_crash_is_not_taken_for_its_end() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let mut client = world.session(&owner).await;
+    let mut third = 0;
     for number in 0..6 {
         client.append_inbox(1, &message(number)).await;
+        if number == 2 {
+            third = fs::metadata(world.file("mailboxes", &owner).with_extension("db-wal")).unwrap().len();
+        }
     }
-    // What a process leaves that is killed now.
+    // What a process leaves that is killed now: of the mailbox, for others' files may be tidied meanwhile.
     let crashed = tempfile::tempdir().unwrap();
-    copy(world.path(), crashed.path());
+    for folder in ["ca", "volume/mailboxes"] {
+        copy(&world.path().join(folder), &crashed.path().join(folder));
+    }
+    fs::copy(world.path().join("node.key"), crashed.path().join("node.key")).unwrap();
     world.stop().await;
     let path = file(&crashed, &owner);
     let log = path.with_extension("db-wal");
-    let half = fs::metadata(&log).unwrap().len() / 2;
-    flip(&log, half);
+    // Before what came last, also where the text index was written in between.
+    let offset = third - PAGE / 2;
+    flip(&log, offset);
     let before = fs::read(&log).unwrap();
 
     let world = World::start(crashed, |_| {}).await;
@@ -185,7 +193,7 @@ async fn a_log_that_was_damaged_after_a_crash_is_not_taken_for_its_end() {
     let world = world.restart().await;
     assert_eq!(fs::read(&log).unwrap(), before);
     // Mended, all of it is there again.
-    flip(&log, half);
+    flip(&log, offset);
     let mut client = world.session(&owner).await;
     let folder = client.select(1, INBOX).await.folder;
     assert!(!can_write(&mut client, folder).await);
