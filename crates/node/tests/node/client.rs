@@ -63,17 +63,20 @@ impl Client {
     }
 
     pub async fn next_with_len(&mut self) -> Option<(ServerFrame, u64)> {
-        loop {
-            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("the node is silent");
-            match message {
-                Some(Ok(Message::Binary(bytes))) => {
-                    let len = bytes.len() as u64;
-                    return Some((wire::frame::decode(bytes).unwrap(), len));
+        // In all: pings come for ever.
+        let frame = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Binary(bytes))) => {
+                        let len = bytes.len() as u64;
+                        return Some((wire::frame::decode(bytes).unwrap(), len));
+                    }
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(_) | Err(_)) | None => return None,
                 }
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(_) | Err(_)) | None => return None,
             }
-        }
+        };
+        tokio::time::timeout(PATIENCE, frame).await.expect("the node is silent")
     }
 
     /// The number of the last request.
