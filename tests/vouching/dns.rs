@@ -220,7 +220,8 @@ fn answers_are_shared() {
     let zone = Zone::start(RECORDS);
     block_on(async {
         daemon::tls::install_provider();
-        let shared = || Shared::connect(&daemon::config::Redis { url: redis.url(), ..Default::default() }).unwrap();
+        let shared_in = daemon::config::Redis { url: redis.url(), wait_ms: 60_000, ..Default::default() };
+        let shared = || Shared::connect(&shared_in).unwrap();
         let first = Resolver::new(&section(&zone), shared()).unwrap();
         let unsigned = first.txt(&name("plain.insecure")).await.unwrap();
         assert_eq!(first.txt(&name("nowhere.example")).await.map(|_| ()), Err(LookupError::NoSuchName));

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(600);
+/// A Redis that runs has all the time it needs.
+const PATIENCE_MS: u64 = 60_000;
 /// Over while the test waits for it.
 const SHORT: Duration = Duration::from_millis(40);
 
 fn section(redis: &Redis) -> config::Redis {
-    config::Redis { url: redis.url(), ..config::Redis::default() }
+    config::Redis { url: redis.url(), wait_ms: PATIENCE_MS, ..config::Redis::default() }
 }
 
 async fn behaves(one: &Shared, other: &Shared) {

@@ -96,7 +96,7 @@ fn address(text: &str, port: u16) -> Option<SocketAddr> {
 }
 
 /// What front-ends share.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Redis {
     /// `redis://host:port/db` or `rediss://…`; empty: each process counts for itself.
@@ -105,6 +105,20 @@ pub struct Redis {
     pub password_file: PathBuf,
     /// The CA of a `rediss` server, PEM; empty: the system's.
     pub ca: PathBuf,
+    /// Milliseconds that it has for an answer.
+    pub wait_ms: u64,
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            password_file: PathBuf::new(),
+            ca: PathBuf::new(),
+            // Far over what it needs, little beside what a conversation may take.
+            wait_ms: 300,
+        }
+    }
 }
 
 /// The values of `[dns]`.
@@ -124,6 +138,7 @@ pub(super) fn dns(dns: &Dns) -> Result<(), Wrong> {
 /// The values of `[redis]`. The URL itself is read where it is used; here only what must not stand in a file that many read.
 pub(super) fn redis(redis: &Redis) -> Result<(), Wrong> {
     let remedy = "write it as redis://host:6379/0 or rediss://host:6379/0, and the password into password_file";
+    super::check::within("redis.wait_ms", redis.wait_ms, 1..=60_000)?;
     let wrong = |problem: &str| Err(Wrong { key: "redis.url", problem: problem.into(), remedy });
     if redis.url.is_empty() {
         return Ok(());

@@ -13,13 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// Milliseconds that Redis has for an answer: far over what it needs, little beside what a conversation may take.
-const ANSWER_MILLIS_MAX: u64 = 300;
 /// Milliseconds after a failure in which it is not asked: a conversation with many questions pays for an outage once.
 const PAUSE_MILLIS: u64 = 3000;
 /// Octets of a password file: hundreds of times what a password has.
 const PASSWORD_FILE_BYTES_MAX: u64 = 4096;
-/// Commands on their way at once; the next one waits its turn within [`ANSWER_MILLIS_MAX`].
+/// Commands on their way at once; the next one waits its turn in the time that it has.
 const COMMANDS_MAX: usize = 4096;
 
 /// Gauge: 1 while Redis answers.
@@ -35,6 +33,8 @@ pub(super) struct Remote {
     /// Names are tags under this: the password, which the servers share and a dump of Redis does not hold.
     naming_key: Zeroizing<Vec<u8>>,
     began: Instant,
+    /// What Redis has for an answer.
+    wait: Duration,
     /// Milliseconds after `began` at which it may be asked again.
     paused_until: AtomicU64,
     up: AtomicBool,
@@ -57,11 +57,11 @@ impl Remote {
             Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(ca) })
         }
         .map_err(unusable)?;
-        let limit = Duration::from_millis(ANSWER_MILLIS_MAX);
+        let wait = Duration::from_millis(redis.wait_ms);
         let settings = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
-            .set_response_timeout(Some(limit))
-            .set_connection_timeout(Some(limit))
+            .set_response_timeout(Some(wait))
+            .set_connection_timeout(Some(wait))
             .set_concurrency_limit(COMMANDS_MAX);
         metrics::gauge!(UP).set(1.0);
         Ok(Self {
@@ -69,6 +69,7 @@ impl Remote {
             count: Script::new(COUNT),
             naming_key: Zeroizing::new(password.as_bytes().to_vec()),
             began: Instant::now(),
+            wait,
             paused_until: AtomicU64::new(0),
             up: AtomicBool::new(true),
         })
@@ -114,7 +115,7 @@ impl Remote {
         if now() < self.paused_until.load(Ordering::Relaxed) {
             return None;
         }
-        let problem = match tokio::time::timeout(Duration::from_millis(ANSWER_MILLIS_MAX), asked).await {
+        let problem = match tokio::time::timeout(self.wait, asked).await {
             Ok(Ok(answer)) => {
                 if !self.up.swap(true, Ordering::Relaxed) {
                     metrics::gauge!(UP).set(1.0);
