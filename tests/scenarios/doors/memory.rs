@@ -2,30 +2,22 @@
 
 use super::{command, out};
 use crate::memory::{MIB, large};
-use harness::{Dev, Imap, User, mailbox, until};
+use harness::client::{run, script, stdout};
+use harness::{Dev, Imap, User, mailbox};
 use std::fs;
-use std::process::Stdio;
+use std::process::Command;
 
 /// What it may take more at its peak than for an empty mailbox.
 const MORE_BYTES_MAX: u64 = 24 * MIB;
 
 /// Runs it to a good end; its peak.
 fn peak(dev: &Dev, user: &User, words: &[&str]) -> u64 {
-    let mut command = command(dev, user, words);
-    let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
-    let mut peak = 0;
-    let status = until("it ends", || {
-        let ended = child.try_wait().expect("the child can be asked");
-        // One that has ended, and was not waited for yet, has no memory any more.
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        peak = peak.max(kib.unwrap_or_default() * 1024);
-        ended
-    });
-    assert!(status.success(), "{words:?}");
-    assert!(peak > 0, "{words:?} was never seen");
-    peak
+    let command = command(dev, user, words);
+    // Whoever waits for it is told: one that has ended can be looked at no more.
+    let mut measured = Command::new("python3");
+    measured.arg(script("peak.py")).arg(command.get_program()).args(command.get_args());
+    measured.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    stdout(&run(&mut measured)).trim().parse::<u64>().expect("KiB") * 1024
 }
 
 #[test]
