@@ -7,6 +7,17 @@ pub const DEADLINE: Duration = Duration::from_secs(90);
 /// Between two questions: short against the deadline, long against the work of asking.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Seconds before midnight in which no test begins that would find another date at its end.
+const LATE_SECONDS: i64 = 75;
+/// Seconds of a day.
+const DAY_SECONDS: i64 = 86_400;
+
+/// Waits for the next day, in UTC, where this one is nearly over.
+pub fn within_a_day() {
+    let left = || DAY_SECONDS - jiff::Timestamp::now().as_second().rem_euclid(DAY_SECONDS);
+    until("another day", || (left() > LATE_SECONDS).then_some(()));
+}
+
 /// Asks again and again until there is an answer; panics with `what` at the deadline.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();

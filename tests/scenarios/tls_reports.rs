@@ -6,6 +6,7 @@ use harness::https::Https;
 use harness::postfix::{Postfix, certificate};
 use harness::until;
 use harness::vouch::PYTHON;
+use harness::wait::within_a_day;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
@@ -48,6 +49,8 @@ fn queued(exchange: &Exchange, address: &str) -> String {
 
 #[test]
 fn what_failed_is_told_though_the_report_goes_the_same_way() {
+    // A report is of one day, and those of a day that is over are sent in the course of the night.
+    within_a_day();
     let folder = tempfile::tempdir().unwrap();
     Command::new("chmod").arg("755").arg(folder.path()).status().unwrap();
     let (cert, key) = certificate(folder.path(), "mx.postfix.test");
