@@ -1,5 +1,6 @@
 //! What is acknowledged, when nodes break off at each step of a delivery.
 
+use crate::client::UNAVAILABLE;
 use crate::node::Trouble;
 use crate::world::{World, hasty, mailbox};
 use model::limits::CREDIT_BYTES;
@@ -97,7 +98,7 @@ async fn a_large_message_that_a_node_lost_is_put_off_and_nobody_has_it() {
         client.send(&large()).await;
         let reply = client.say(".").await;
         if trouble == Trouble::AtRecipient {
-            assert_eq!(admitted, "451 4.3.0 Temporarily unavailable, try again later");
+            assert_eq!(admitted, UNAVAILABLE);
             assert!(reply.starts_with("250 2.0.0 Stored as "), "those who were taken have it: {reply}");
             assert_eq!(copies(&world), [("ann", 1), ("bea", 0), ("cay", 1)]);
         } else {

@@ -1,6 +1,6 @@
 //! What arrives: text, trace fields, sealing, sizes, loops and refused recipients.
 
-use crate::client::{Client, DEADLINE};
+use crate::client::{Client, DEADLINE, UNAVAILABLE};
 use crate::node::Trouble;
 use crate::world::{SIZE_MAX, World, mailbox, patience};
 use model::limits::{CREDIT_BYTES, RECEIVED_FIELDS_MAX};
@@ -94,12 +94,12 @@ async fn verdicts_of_the_node() {
     let world = World::start().await;
     let mut client = world.client().await;
     for (verdict, reply) in [
-        (Verdict::Unavailable, "451 4.3.0 Temporarily unavailable, try again later"),
+        (Verdict::Unavailable, UNAVAILABLE),
         (Verdict::NoRoom, "452 4.2.2 Mailbox full"),
         (Verdict::DiskFull, "452 4.3.1 Not enough storage, try again later"),
         (Verdict::TooBig, "552 5.2.3 Message too big for this mailbox"),
         (Verdict::OverLimit, "552 5.2.2 The message is larger than this mailbox may become"),
-        (Verdict::WrongNode, "451 4.3.0 Temporarily unavailable, try again later"),
+        (Verdict::WrongNode, UNAVAILABLE),
     ] {
         world.nodes[0].script([Trouble::Says(verdict)]);
         assert_eq!(client.say("MAIL FROM:<> SIZE=5").await, "250 2.1.0 Sender OK");
@@ -187,11 +187,10 @@ async fn directory_or_node_out_of_reach() {
     let mut client = world.client().await;
     world.stop_node(1).await;
     assert_eq!(client.say("MAIL FROM:<>").await, "250 2.1.0 Sender OK");
-    let unavailable = "451 4.3.0 Temporarily unavailable, try again later";
-    assert_eq!(client.say("RCPT TO:<cay@example.com>").await, unavailable);
+    assert_eq!(client.say("RCPT TO:<cay@example.com>").await, UNAVAILABLE);
     assert_eq!(client.say("RCPT TO:<ann@example.com>").await, "250 2.1.5 Recipient OK");
     world.stop_directory().await;
-    assert_eq!(client.say("RCPT TO:<bea@example.com>").await, unavailable);
+    assert_eq!(client.say("RCPT TO:<bea@example.com>").await, UNAVAILABLE);
     // Who was taken gets the message all the same.
     assert_eq!(client.say("DATA").await, "354 Send the message, end with CRLF.CRLF");
     assert!(client.say(".").await.starts_with("250 2.0.0 Stored as "));

@@ -1,7 +1,7 @@
 //! Where mail goes: on to other hosts, to mailboxes as well, home through a rewritten address, or nowhere.
 
 use crate::queue::Taken;
-use crate::world::{World, mailbox};
+use crate::world::{World, insist, mailbox};
 use wire::directory::target::To;
 use wire::directory::{ChangeRuleRequest, RuleKind, RuleMode, RuleName};
 
@@ -90,7 +90,7 @@ async fn disabled_in_three_ways() {
             text: text.into(),
             ..ChangeRuleRequest::default()
         };
-        world.admin.change_rule(change).await.unwrap();
+        insist(async || world.admin.change_rule(change.clone()).await).await;
         world.route_is("ann@example.com", reply).await;
     }
     // Taken and thrown away.
