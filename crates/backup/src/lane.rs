@@ -203,11 +203,17 @@ mod tests {
         Lane::new("own".to_owned(), Arc::new(Store::Folder(Folder::new(Path::new("/nowhere")))), 2)
     }
 
+    /// The rest that has begun lasts for longer than this test can.
+    fn rest_on(lane: &Lane) {
+        lane.state().rests_until = Some(Instant::now() + Duration::from_secs(3600));
+    }
+
     #[tokio::test]
     async fn a_store_that_failed_rests_and_is_then_tried_by_one() {
         let lane = lane();
         let (first, second) = (lane.begin().await.unwrap(), lane.begin().await.unwrap());
         lane.failed(&StoreError::Full);
+        rest_on(&lane);
         lane.failed(&StoreError::Full);
         drop((first, second));
         assert_eq!(lane.state().failures, 1, "two that were under way are one failure");
@@ -218,6 +224,7 @@ mod tests {
         let probe = lane.begin().await.unwrap();
         assert!(!lane.is_open() && lane.begin().await.is_none());
         lane.failed(&StoreError::Full);
+        rest_on(&lane);
         assert!(lane.fails().unwrap().contains("full"));
         lane.state().rests_until = None;
         drop(probe);
