@@ -48,19 +48,21 @@ impl QueueReader {
     /// # Errors
     /// [`Error::NoSuchLease`] when the lease is gone, [`Error::Damaged`] when the chunk is.
     pub fn read(&self, entry: i64, lease: i64, number: u32) -> Result<Option<Vec<u8>>, Error> {
-        if number > lost::chunks(&self.connection, entry, lease)?.ok_or(Error::NoSuchLease)? {
-            return Ok(None);
-        }
-        let found = self
-            .connection
-            .prepare_cached("SELECT bytes FROM chunk WHERE entry = ?1 AND number = ?2")?
-            .query_row(params![entry, number], |row| row.get(0))
-            .optional()?;
-        match found {
-            None if number == 0 => Ok(Some(Vec::new())),
-            None => Err(Error::damaged("a chunk of a queued message is missing")),
-            found => Ok(found),
-        }
+        // Both questions are of one state of the file: what is settled in between is gone with its chunks, and not damaged.
+        let state = self.connection.unchecked_transaction()?;
+        let chunks = lost::chunks(&state, entry, lease)?.ok_or(Error::NoSuchLease)?;
+        chunk(&state, entry, number, chunks)
+    }
+
+    /// The same of a message that nobody leases: of a backup.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchEntry`], [`Error::Damaged`].
+    pub fn text(&self, entry: i64, number: u32) -> Result<Option<Vec<u8>>, Error> {
+        let state = self.connection.unchecked_transaction()?;
+        let sql = "SELECT chunks FROM entry WHERE id = ?1";
+        let chunks: Option<u32> = state.prepare_cached(sql)?.query_row([entry], |row| row.get(0)).optional()?;
+        chunk(&state, entry, number, chunks.ok_or(Error::NoSuchEntry)?)
     }
 
     /// Entries after `after`, oldest first, all or those with recipients at one destination; fewer than `limit` when their
@@ -178,6 +180,21 @@ impl QueueReader {
             arrived_ms: entry.arrived_ms,
             recipients: rows.collect::<Result<_, _>>()?,
         })
+    }
+}
+
+fn chunk(state: &Connection, entry: i64, number: u32, chunks: u32) -> Result<Option<Vec<u8>>, Error> {
+    if number > chunks {
+        return Ok(None);
+    }
+    let found = state
+        .prepare_cached("SELECT bytes FROM chunk WHERE entry = ?1 AND number = ?2")?
+        .query_row(params![entry, number], |row| row.get(0))
+        .optional()?;
+    match found {
+        None if number == 0 => Ok(Some(Vec::new())),
+        None => Err(Error::damaged("a chunk of a queued message is missing")),
+        found => Ok(found),
     }
 }
 

@@ -348,3 +348,34 @@ fn a_clock_that_was_wrong_hides_nothing_for_years() {
     let leased = lease(&mut file, 10);
     assert_eq!(leased.len(), 2);
 }
+
+#[test]
+fn what_is_settled_while_it_is_read_does_not_look_like_damage() {
+    let place = Place::new();
+    let mut file = place.open();
+    std::thread::scope(|scope| {
+        let (leases, begun) = std::sync::mpsc::channel::<Leased>();
+        let (reader, begin) = (place.reader(), std::sync::mpsc::sync_channel(0));
+        let (begins, began) = begin;
+        scope.spawn(move || {
+            for leased in begun {
+                begins.send(()).unwrap();
+                let ended = loop {
+                    if let Err(error) = read(&reader, &leased) {
+                        break error;
+                    }
+                };
+                assert!(matches!(ended, Error::NoSuchLease), "{ended}");
+            }
+        });
+        for number in 0..100 {
+            take(&mut file, number, &["a@b.example"]);
+            let leased = lease(&mut file, 1).remove(0);
+            leases.send(leased.clone()).unwrap();
+            began.recv().unwrap();
+            let delivered = [settled("a@b.example", Outcome::Delivered)];
+            one(&mut file, |tx| tx.settle(leased.entry, leased.lease, &delivered, &[])).unwrap();
+        }
+        drop(leases);
+    });
+}
