@@ -25,8 +25,9 @@ pub const PIECES_MAX: usize = 4;
 pub const TRANSFERS_MAX: usize = 16;
 /// How long a restore may be silent.
 pub const RESTORE_SILENCE_MS_MAX: u64 = 60_000;
-/// How long a restore waits for what is under way in the mailbox: a commit, a step of a read.
-pub const RESTORE_CLOSE_MS_MAX: u64 = 10_000;
+/// How long a restore waits for what is under way in the mailbox: a commit, a step of a read. One batch of the text index may be a
+/// whole large message, which takes seconds where the machine is busy; who has the mailbox open goes on meanwhile.
+pub const RESTORE_CLOSE_MS_MAX: u64 = 60_000;
 /// Between two looks at whether that has ended.
 pub const RESTORE_CLOSE_LOOK_MS: u64 = 5;
 /// Between two rounds through the waiting mail and the queues to see what is due.
