@@ -272,6 +272,10 @@ impl mailbox::Disk for FaultyDisk {
         })
     }
 
+    fn write_at(&self, path: &Path, offset: u64, octets: &[u8]) -> io::Result<()> {
+        self.with_inode(path, |inner, inode| inner.write(inode, offset, octets))
+    }
+
     fn overwrite(&self, path: &Path, octets: &[u8]) -> io::Result<()> {
         let mut inner = self.state.lock();
         let inode = match inner.image.find(path) {

@@ -28,7 +28,12 @@ impl<S: Clone + PartialEq + Debug> Acknowledged<S> {
 
     /// From here on this must be found.
     pub fn push(&mut self, disk: &FaultyDisk, state: S) {
-        self.0.push((disk.recorded(), state));
+        self.push_at(disk.recorded(), state);
+    }
+
+    /// From so many changes on this must be found: of a recording that has ended.
+    pub fn push_at(&mut self, changes: usize, state: S) {
+        self.0.push((changes, state));
     }
 
     /// What was acknowledged before the cut, or that and what was under way.

@@ -35,6 +35,12 @@ pub trait Disk: std::fmt::Debug + Send + Sync {
     /// `NotFound` when there is none, and of the system.
     fn read_at(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize>;
 
+    /// Writes the octets at this offset of a file that is there. Nothing waits for the disk.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, and of the system.
+    fn write_at(&self, path: &Path, offset: u64, octets: &[u8]) -> io::Result<()>;
+
     /// Makes the file have these octets first, in place, and makes the file if there is none. Nothing waits for the disk.
     ///
     /// # Errors
@@ -122,6 +128,10 @@ impl Disk for SystemDisk {
             }
         }
         Ok(count)
+    }
+
+    fn write_at(&self, path: &Path, offset: u64, octets: &[u8]) -> io::Result<()> {
+        OpenOptions::new().write(true).open(path)?.write_all_at(octets, offset)
     }
 
     fn overwrite(&self, path: &Path, octets: &[u8]) -> io::Result<()> {

@@ -5,6 +5,7 @@
 //! what a crash left.
 
 use crate::create::create_file;
+use crate::disk::Disk;
 use crate::engine::{self, Access, Options};
 use crate::error::Error;
 use crate::schema::LEDGER;
@@ -86,8 +87,8 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`crate::Writer::open`], but that a missing file is made.
-    pub fn open_or_create(path: &Path, key: &FileKey) -> Result<Self, Error> {
-        let options = Options { cache_kib: CACHE_KIB, ..Options::default() };
+    pub fn open_or_create(path: &Path, key: &FileKey, disk: &'static dyn Disk) -> Result<Self, Error> {
+        let options = Options { cache_kib: CACHE_KIB, disk, ..Options::default() };
         let mut opened = engine::open(path, &key.raw_key(), &options, Access::Write);
         if matches!(opened, Err(Error::Missing)) {
             create_file(path, &key.raw_key(), &LEDGER, &options, |_| Ok(()))?;

@@ -14,8 +14,6 @@ use crate::schema::{MAILBOX, QUEUE, Schema, WAITING};
 use crate::writer;
 use model::{MailboxId, QueueId};
 use rusqlite::Connection;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -147,7 +145,9 @@ pub fn take(
         Ok(snapshot)
     });
     if made.is_err() {
-        remove_all(options.disk, &part)?;
+        // What does not go now is removed by the next start: who asked is told why there is no snapshot.
+        let _ = remove_all(options.disk, &part);
+        let _ = remove_all(options.disk, target);
     }
     made.map_err(|error| if pace.stop.load(Ordering::Relaxed) { Error::GivenUp } else { error })
 }
@@ -196,7 +196,7 @@ pub fn inspect(path: &Path, subject: &Subject<'_>, options: &Options, pace: &Pac
         _ => subject.count(&connection)?,
     };
     drop(connection);
-    let (bytes, sha256) = digest(path, &mut pace.clone())?;
+    let (bytes, sha256) = digest(options.disk, path, &mut pace.clone())?;
     Ok(Snapshot { bytes, sha256, messages, changes, schema })
 }
 
@@ -208,12 +208,10 @@ fn paced(connection: &mut Connection, mut pace: Pace) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::GivenUp`].
-pub fn digest(path: &Path, pace: &mut Pace) -> Result<(u64, [u8; 32]), Error> {
-    let failed = |error| Error::io("reading the snapshot", error);
-    let mut file = File::open(path).map_err(failed)?;
+pub fn digest(disk: &dyn Disk, path: &Path, pace: &mut Pace) -> Result<(u64, [u8; 32]), Error> {
     let (mut buffer, mut running, mut bytes) = (vec![0; READ_BYTES], Digest::new(), 0);
     loop {
-        let count = file.read(&mut buffer).map_err(failed)?;
+        let count = disk.read_at(path, bytes, &mut buffer).map_err(|error| Error::io("reading the snapshot", error))?;
         let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { break };
         running.update(read);
         bytes += count as u64;

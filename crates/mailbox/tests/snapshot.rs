@@ -267,7 +267,7 @@ fn the_ledger_keeps_what_waits_and_what_is_due() {
         why: String::new(),
     };
     {
-        let mut ledger = Ledger::open_or_create(&path, &key).unwrap();
+        let mut ledger = Ledger::open_or_create(&path, &key, &SYSTEM_DISK).unwrap();
         ledger.mark_due(subject, 500).unwrap();
         ledger.mark_due(subject, 700).unwrap();
         assert_eq!(ledger.due_since(subject).unwrap(), Some(500));
@@ -275,7 +275,7 @@ fn the_ledger_keeps_what_waits_and_what_is_due() {
         assert_eq!(ledger.due_since(subject).unwrap(), None);
         ledger.failed(&entry(1, 4).id, "no such bucket").unwrap();
     }
-    let mut ledger = Ledger::open_or_create(&path, &key).unwrap();
+    let mut ledger = Ledger::open_or_create(&path, &key, &SYSTEM_DISK).unwrap();
     assert_eq!(ledger.staged(10).unwrap(), [Entry { why: "no such bucket".to_owned(), ..entry(1, 4) }]);
     assert_eq!((ledger.late(1000, 9).unwrap(), ledger.late(1001, 9).unwrap()), (vec![], vec![subject]));
     // A newer one has all that the one before had.
@@ -295,7 +295,7 @@ fn the_ledger_keeps_what_waits_and_what_is_due() {
     ledger.mark_due(subject, 6).unwrap();
     ledger.not_due(subject).unwrap();
     assert_eq!(ledger.due_since(subject).unwrap(), None);
-    assert!(Ledger::open_or_create(&path, &NodeKey::generate().unwrap().ledger_key().unwrap()).is_err());
+    assert!(Ledger::open_or_create(&path, &NodeKey::generate().unwrap().ledger_key().unwrap(), &SYSTEM_DISK).is_err());
 }
 
 #[test]
@@ -311,12 +311,12 @@ fn the_ledger_remembers_what_was_erased() {
         why: String::new(),
     };
     let all = [entry(1, Kind::Mailbox, 7), entry(2, Kind::Waiting, 7), entry(3, Kind::Mailbox, 8)];
-    let mut ledger = Ledger::open_or_create(&path, &key).unwrap();
+    let mut ledger = Ledger::open_or_create(&path, &key, &SYSTEM_DISK).unwrap();
     all.iter().for_each(|entry| assert_eq!(ledger.stage(entry).unwrap(), []));
     ledger.mark_due((Kind::Mailbox, [7; 12]), 1).unwrap();
     assert_eq!(ledger.erase([7; 12], 5).unwrap(), [all[0].id, all[1].id]);
     drop(ledger);
-    let mut ledger = Ledger::open_or_create(&path, &key).unwrap();
+    let mut ledger = Ledger::open_or_create(&path, &key, &SYSTEM_DISK).unwrap();
     assert_eq!((ledger.erased().unwrap(), ledger.unswept_after(&[], 10).unwrap()), (vec![[7; 12]], vec![[7; 12]]));
     assert_eq!(ledger.staged(10).unwrap(), [all[2].clone()]);
     assert_eq!(ledger.due_since((Kind::Mailbox, [7; 12])).unwrap(), None);
@@ -336,7 +336,7 @@ fn the_ledger_remembers_what_was_erased() {
 fn what_waits_is_listed_in_pages() {
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = (folder.path().join("ledger.db"), NodeKey::generate().unwrap().ledger_key().unwrap());
-    let mut ledger = Ledger::open_or_create(&path, &key).unwrap();
+    let mut ledger = Ledger::open_or_create(&path, &key, &SYSTEM_DISK).unwrap();
     let entry = |n: u8, taken_ms: i64| Entry {
         id: SnapshotId::from_bytes([n; 12]),
         subject: (Kind::Mailbox, [n; 12]),

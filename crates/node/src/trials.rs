@@ -1,6 +1,7 @@
-//! Power cuts and kills under the node's own code: the drain over both files, and a damaged waiting-mail file that is set aside.
-//! Nothing but sockets and front-ends is left out. Which cuts there are is `faulty_disk::Trial`'s.
+//! Power cuts and kills under the node's own code: the drain over both files, a damaged waiting-mail file that is set aside, and
+//! snapshots that are staged and that come back. Nothing but sockets and front-ends is left out. Which cuts there are is `faulty_disk::Trial`'s.
 
+mod backups;
 mod queue;
 
 use crate::backup::restore;
@@ -13,7 +14,7 @@ use faulty_disk::{Acknowledged, FaultyDisk, Trial};
 use mailbox::waiting::{Closing, WaitingFile};
 use mailbox::{CheckDepth, Checker, Disk, FetchCursor, FetchPlan, Items, Reader, Section};
 use model::{DeliveryId, FolderName, MailboxId, ModSeq};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,16 +56,21 @@ fn message(number: u8) -> Vec<u8> {
     text
 }
 
+/// A node on the volume in this folder, with few threads.
+fn start(folder: &Path, disk: &'static FaultyDisk) -> Arc<Primary> {
+    let root = std::fs::canonicalize(folder.join("v")).unwrap();
+    let mut settings = Settings::new("node-1".parse().unwrap(), vec![root], folder.join("node.key"));
+    (settings.options.disk, settings.writer_threads, settings.reader_threads) = (disk, 1, 1);
+    settings.free_bytes_min = 0;
+    Primary::start(settings, 1, Box::new(|_| {})).unwrap()
+}
+
 impl Home {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("v")).unwrap();
-        let root = std::fs::canonicalize(dir.path().join("v")).unwrap();
-        let disk = FaultyDisk::new(&root);
-        let mut settings = Settings::new("node-1".parse().unwrap(), vec![root], dir.path().join("node.key"));
-        (settings.options.disk, settings.writer_threads, settings.reader_threads) = (disk, 1, 1);
-        settings.free_bytes_min = 0;
-        let primary = Primary::start(settings, 1, Box::new(|_| {})).unwrap();
+        let disk = FaultyDisk::new(&std::fs::canonicalize(dir.path().join("v")).unwrap());
+        let primary = start(dir.path(), disk);
         let (id, key) = (MailboxId::from_bytes([7; 12]), MailboxKey::generate().unwrap());
         let (private, public) = PrivateKey::generate().unwrap();
         let wrapped_sealing_key = private.wrap(&key, &id).unwrap();

@@ -12,13 +12,11 @@ use crate::fault::{Fault, internal, malformed};
 use crate::primary::Primary;
 use crate::volume::{Kind, Volumes};
 use bytes::Bytes;
+use mailbox::Disk;
 use mailbox::restore::{Floor, adopt};
 use mailbox::snapshot::{Subject, inspect};
-use mailbox::{Disk, SYSTEM_DISK};
 use model::MailboxId;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use vault::Digest;
 use wire::session::FailureCode;
@@ -38,26 +36,46 @@ pub struct Wanted {
     pub sha256: [u8; 32],
 }
 
-/// A snapshot that comes in. Dropping it removes it.
-pub struct Incoming {
-    wanted: Wanted,
-    file: File,
+/// A snapshot whose octets come in. Dropping it removes it.
+pub struct Arrival {
     part: Part,
-    /// Where the mailbox is, or will be.
-    target: PathBuf,
+    /// So many are to come.
+    expected: u64,
+    sha256: [u8; 32],
     digest: Digest,
     bytes: u64,
 }
 
+/// A mailbox's snapshot that comes in. Dropping it removes it.
+pub struct Incoming {
+    wanted: Wanted,
+    /// Where the mailbox is, or will be.
+    target: PathBuf,
+    arrival: Arrival,
+}
+
 /// A file that is removed unless it is kept.
-struct Part(Option<PathBuf>);
+pub struct Part {
+    path: Option<PathBuf>,
+    disk: &'static dyn Disk,
+}
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if let Some(path) = self.0.take() {
+        if let Some(path) = self.path.take() {
             // What stays is removed by the next start.
-            let _ = exchange::remove_with_beside(&SYSTEM_DISK, &path);
+            let _ = exchange::remove_with_beside(self.disk, &path);
         }
+    }
+}
+
+impl Part {
+    /// Where it is.
+    ///
+    /// # Errors
+    /// It is kept under another name by now.
+    pub fn path(&self) -> Result<&Path, Fault> {
+        self.path.as_deref().ok_or_else(|| internal("a restored file without a name"))
     }
 }
 
@@ -71,6 +89,55 @@ pub struct Ready {
     target: PathBuf,
 }
 
+impl Arrival {
+    /// Makes a place for so many octets with this digest, on the volume of the file whose place they take, or that they come into.
+    ///
+    /// # Errors
+    /// DISK_FULL when they do not fit beside it.
+    pub fn begin(
+        primary: &Primary,
+        target: &Path,
+        id: &impl Display,
+        (expected, sha256): (u64, [u8; 32]),
+    ) -> Result<Self, Fault> {
+        if !primary.volumes.has_room_at(target, expected)? {
+            return Err(Fault::from(mailbox::Error::DiskFull));
+        }
+        let path = aside::preparing(&primary.volumes, target, id)?;
+        let disk = primary.settings.options.disk;
+        disk.create(&path).map_err(|error| failed("making the restored file", error))?;
+        Ok(Self { part: Part { path: Some(path), disk }, expected, sha256, digest: Digest::new(), bytes: 0 })
+    }
+
+    /// Takes the next octets.
+    ///
+    /// # Errors
+    /// DISK_FULL; more than was said.
+    pub fn write(mut self, octets: &Bytes) -> Result<Self, Fault> {
+        let at = self.bytes;
+        self.bytes += octets.len() as u64;
+        if self.bytes > self.expected {
+            return Err(malformed("the snapshot is longer than was said"));
+        }
+        self.digest.update(octets);
+        let written = self.part.disk.write_at(self.part.path()?, at, octets);
+        written.map_err(|error| failed("writing the restored file", error))?;
+        Ok(self)
+    }
+
+    /// What came, on stable storage, if it is what was said.
+    ///
+    /// # Errors
+    /// DAMAGED when it is not; of the disk.
+    pub fn whole(self) -> Result<Part, Fault> {
+        if self.bytes != self.expected || self.digest.finish() != self.sha256 {
+            return Err(Fault::new(FailureCode::Damaged, "the snapshot differs from its digest: fetch it again"));
+        }
+        self.part.disk.sync(self.part.path()?).map_err(|error| failed("syncing the restored file", error))?;
+        Ok(self.part)
+    }
+}
+
 impl Incoming {
     /// Makes a place for it.
     ///
@@ -82,27 +149,16 @@ impl Incoming {
             Some(path) => path,
             None => volumes.place(Kind::Mailbox, &wanted.id)?,
         };
-        if !volumes.has_room_at(&target, wanted.bytes)? {
-            return Err(Fault::from(mailbox::Error::DiskFull));
-        }
-        let path = aside::preparing(volumes, &target, &wanted.id)?;
-        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let file = opened.map_err(|error| failed("making the restored file", error))?;
-        Ok(Self { wanted, file, part: Part(Some(path)), target, digest: Digest::new(), bytes: 0 })
+        let arrival = Arrival::begin(primary, &target, &wanted.id, (wanted.bytes, wanted.sha256))?;
+        Ok(Self { wanted, target, arrival })
     }
 
     /// Takes the next octets.
     ///
     /// # Errors
     /// DISK_FULL; more than was said.
-    pub fn write(mut self, octets: &Bytes) -> Result<Self, Fault> {
-        self.bytes += octets.len() as u64;
-        if self.bytes > self.wanted.bytes {
-            return Err(malformed("the snapshot is longer than was said"));
-        }
-        self.digest.update(octets);
-        self.file.write_all(octets).map_err(|error| failed("writing the restored file", error))?;
-        Ok(self)
+    pub fn write(self, octets: &Bytes) -> Result<Self, Fault> {
+        Ok(Self { arrival: self.arrival.write(octets)?, ..self })
     }
 
     /// Checks what came and makes it a mailbox again, beside the one that is there.
@@ -110,13 +166,9 @@ impl Incoming {
     /// # Errors
     /// WRONG_KEY, DAMAGED, and what else is wrong with it.
     pub fn prepare(self, primary: &Primary) -> Result<Ready, Fault> {
-        let Self { wanted, file, part, target, digest, bytes } = self;
-        if bytes != wanted.bytes || digest.finish() != wanted.sha256 {
-            return Err(Fault::new(FailureCode::Damaged, "the snapshot differs from its digest: fetch it again"));
-        }
-        file.sync_all().map_err(|error| failed("syncing the restored file", error))?;
-        drop(file);
-        let path = part.0.clone().ok_or_else(|| internal("a restored file without a name"))?;
+        let Self { wanted, target, arrival } = self;
+        let part = arrival.whole()?;
+        let path = part.path()?.to_owned();
         let key = primary.unseal(&wanted.sealed_key, &wanted.id)?;
         let options = &primary.settings.options;
         let found = inspect(&path, &Subject::Mailbox(&key, &wanted.id), options, &primary.staging.pace())?;
@@ -146,14 +198,17 @@ impl Ready {
     /// # Errors
     /// Of the disk; the next start ends what was begun.
     pub fn replace(mut self, primary: &Primary) -> Result<String, Fault> {
-        let prepared = self.part.0.take().ok_or_else(|| internal("a restored file without a name"))?;
+        let prepared = self.part.path()?.to_owned();
         let settled = primary.exchanges.settle(&self.id);
         settled.map_err(|error| failed("ending an earlier change of files", error))?;
-        let aside = match self.target.exists() {
-            true => Some(aside::name(primary, &self.target, &self.id, Kept::Mailbox)?),
-            false => None,
+        let there = self.part.disk.length(&self.target);
+        let aside = match there.map_err(|error| failed("looking for the mailbox", error))? {
+            Some(_) => Some(aside::name(primary, &self.target, &self.id, Kept::Mailbox)?),
+            None => None,
         };
         let name = aside.as_deref().map(aside::shown).unwrap_or_default();
+        // From here on it is the exchange's.
+        self.part.path = None;
         let changed = primary.exchanges.run(Exchange { prepared, target: self.target, aside, why: None });
         changed.map_err(|error| failed("changing the places of files", error))?;
         tracing::info!(mailbox = %self.id, messages = self.messages, "restored from a snapshot");

@@ -37,7 +37,12 @@ pub async fn keep_copied(primary: Weak<Primary>, stop: CancellationToken) {
 
 /// A round; how much is late then.
 async fn go_round(primary: &Arc<Primary>, unkept: &mut Unkept) -> Result<usize, Fault> {
-    let (due, late) = on_pool(primary, |primary| Ok((waiting_due(primary)?, late(primary)?))).await?;
+    let looked = on_pool(primary, |primary| {
+        // Waiting mail that cannot be found keeps no queue from being copied.
+        let due = waiting_due(primary).inspect_err(|fault| tracing::error!("waiting mail is not backed up: {fault}"));
+        Ok((due.unwrap_or_default(), late(primary)?))
+    });
+    let (due, late) = looked.await?;
     let concerned = due.iter().map(|(_, id)| *id).chain(late.iter().filter_map(owner)).collect();
     let nobodys = unkept.among(primary, &concerned).await;
     on_pool(primary, move |primary| {

@@ -10,7 +10,6 @@ use crate::fault::Fault;
 use crate::primary::Primary;
 use crate::service::Shards;
 use mailbox::ledger::{Entry, Kind};
-use mailbox::snapshot::Pace;
 use model::{MailboxId, SnapshotId};
 use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
@@ -58,7 +57,7 @@ impl Service {
             let Some((stage, entry)) = primary.staging.find(&id)?.filter(|(_, entry)| !entry.uploaded) else {
                 return Ok(false);
             };
-            let damaged = is_damaged(&stage.path(&id), &entry, &primary.staging.pace())?;
+            let damaged = is_damaged(&primary, &stage.path(&id), &entry)?;
             if damaged {
                 tracing::error!(snapshot = %id, file = %stage.path(&id).display(), "{DAMAGED}");
                 let mut ledger = stage.ledger();
@@ -332,8 +331,8 @@ fn status(fault: Fault) -> Status {
 }
 
 /// Whether a staged file is not what its ledger says.
-fn is_damaged(file: &Path, entry: &Entry, pace: &Pace) -> Result<bool, Fault> {
-    match mailbox::snapshot::digest(file, &mut pace.clone()) {
+fn is_damaged(primary: &Primary, file: &Path, entry: &Entry) -> Result<bool, Fault> {
+    match mailbox::snapshot::digest(primary.settings.options.disk, file, &mut primary.staging.pace()) {
         Ok((bytes, sha256)) => Ok(bytes != entry.snapshot.bytes || sha256 != entry.snapshot.sha256),
         Err(mailbox::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error.into()),

@@ -1,11 +1,13 @@
 //! Where snapshots wait on each volume: a folder of files, and the ledger that says what they are.
 //!
 //! Invariants: a file is in place, whole and on stable storage, before its row is committed; a row goes before its file. So what
-//! a crash leaves is a file without a row, which the next start removes, or nothing. Whatever asks the ledger runs on a pool.
+//! a crash leaves is a file without a row, which the next start removes, or nothing. A row without a file is what is left of a commit
+//! that the disk refused, and is given up. Whatever asks the ledger runs on a pool.
 
 use crate::pool::Pool;
 use crate::primary::StartError;
 use crate::volume::{VolumeError, Volumes};
+use mailbox::Disk;
 use mailbox::ledger::{Entry, Ledger, Subject};
 use mailbox::snapshot::Pace;
 use model::{MailboxId, SnapshotId};
@@ -22,6 +24,8 @@ use super::limits::COPIES_AT_ONCE_MAX;
 const STAGING_FOLDER: &str = "staging";
 /// The ledger's file in it.
 const LEDGER_NAME: &str = "ledger.db";
+/// What is said of a snapshot that has no file.
+const LOST: &str = "the disk lost the snapshot before a store had it, and it is given up: another is taken";
 /// What ends the name of a snapshot.
 const SNAPSHOT_SUFFIX: &str = ".sqlite";
 
@@ -41,6 +45,7 @@ pub struct Stage {
     root: PathBuf,
     folder: PathBuf,
     ledger: Mutex<Ledger>,
+    disk: &'static dyn Disk,
 }
 
 impl Staging {
@@ -48,15 +53,20 @@ impl Staging {
     ///
     /// # Errors
     /// A volume or a ledger cannot be used.
-    pub fn open(volumes: &Volumes, key: &NodeKey, interval_ms: i64) -> Result<Self, StartError> {
+    pub fn open(
+        volumes: &Volumes,
+        key: &NodeKey,
+        interval_ms: i64,
+        disk: &'static dyn Disk,
+    ) -> Result<Self, StartError> {
         let failed = |error: mailbox::Error| StartError::System(std::io::Error::other(format!("ledger: {error}")));
         let mut stages = Vec::new();
         for folder in volumes.folders(STAGING_FOLDER)? {
             let key = key.ledger_key().map_err(StartError::NodeKey)?;
-            let ledger = Ledger::open_or_create(&folder.join(LEDGER_NAME), &key).map_err(failed)?;
+            let mut ledger = Ledger::open_or_create(&folder.join(LEDGER_NAME), &key, disk).map_err(failed)?;
             let root = folder.parent().unwrap_or(&folder).to_owned();
-            recover(&folder, &ledger).map_err(failed)?;
-            stages.push(Stage { root, folder, ledger: Mutex::new(ledger) });
+            recover(&folder, &mut ledger, disk).map_err(failed)?;
+            stages.push(Stage { root, folder, ledger: Mutex::new(ledger), disk });
         }
         Ok(Self {
             copies: Pool::new("copy", stages.len().clamp(1, COPIES_AT_ONCE_MAX))?,
@@ -175,24 +185,31 @@ impl Stage {
 
     /// Removes a snapshot's file. One that stays after all is removed at the next start.
     pub fn remove(&self, id: &SnapshotId) {
-        if let Err(error) = std::fs::remove_file(self.path(id))
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
+        if let Err(error) = self.disk.remove(&self.path(id)) {
             tracing::warn!(snapshot = %id, %error, "a staged snapshot could not be removed");
         }
     }
 }
 
-/// Removes files without a row, among them copies that were not finished.
-fn recover(folder: &Path, ledger: &Ledger) -> Result<(), mailbox::Error> {
+/// Removes files without a row, among them copies that were not finished; and gives up rows without a file.
+fn recover(folder: &Path, ledger: &mut Ledger, disk: &dyn Disk) -> Result<(), mailbox::Error> {
     let io = |source| mailbox::Error::Io { doing: "looking through the staging folder", source };
-    let known: HashSet<String> =
-        ledger.staged(u32::MAX)?.into_iter().map(|entry| format!("{}{SNAPSHOT_SUFFIX}", entry.id)).collect();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
+    let mut known = HashSet::new();
+    for entry in ledger.staged(u32::MAX)? {
+        let name = format!("{}{SNAPSHOT_SUFFIX}", entry.id);
+        if disk.length(&folder.join(&name)).map_err(io)?.is_some() {
+            known.insert(name);
+            continue;
+        }
+        // A disk that refused the row's commit may have it all the same: who asked was told that there is no snapshot.
+        tracing::warn!(snapshot = %entry.id, "{LOST}");
+        ledger.mark_due(entry.subject, entry.taken_ms)?;
+        ledger.settled(&entry.id, LOST)?;
+    }
+    for path in disk.list(folder).map_err(io)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !name.starts_with(LEDGER_NAME) && !known.contains(&name) {
-            std::fs::remove_file(entry.path()).map_err(io)?;
+            disk.remove(&path).map_err(io)?;
             tracing::info!(file = name, "a snapshot that was not finished was removed");
         }
     }
