@@ -14,6 +14,7 @@ mod file;
 mod lease;
 mod look;
 mod lost;
+mod restore;
 mod row;
 mod settle;
 mod types;
@@ -26,6 +27,7 @@ pub use enqueue::{Incoming, Message, Taken};
 pub use file::{QueueFile, QueueOptions};
 pub use lease::Handed;
 pub use look::QueueReader;
+pub use restore::{Merged, QueueBackup};
 pub use types::*;
 
 /// Octets of one stored chunk of text.

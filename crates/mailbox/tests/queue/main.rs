@@ -5,4 +5,5 @@ mod crash;
 mod fair;
 mod model;
 mod place;
+mod restore;
 mod rules;
