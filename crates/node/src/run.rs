@@ -163,7 +163,8 @@ impl Node {
         stop: CancellationToken,
     ) -> Result<(), wire::grpc::ServeError> {
         let routes = wire::grpc::node_routes(Service::new(self.primary.clone(), self.senders(&stop)));
-        let snapshots = backup::Service::new(self.primary.clone(), self.senders(&stop), stop.clone());
+        let snapshots =
+            backup::Service::new(self.primary.clone(), self.senders(&stop), self.queues.clone(), stop.clone());
         let routes = wire::grpc::with_backup(routes, snapshots);
         let round = tokio::spawn(backup::keep_copied(Arc::downgrade(&self.primary), stop.clone()));
         let users = scrub::Users { shards: self.senders(&stop), queues: Arc::downgrade(&self.queues) };

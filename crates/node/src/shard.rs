@@ -4,6 +4,7 @@
 //! Invariant: everything about a mailbox but its commits and long reads happens on its shard's thread, so that nothing here
 //! needs a lock.
 
+use crate::backup::merge::WaitingBackup;
 use crate::backup::restore::Ready;
 use crate::deliveries::Deliveries;
 use crate::erase::{self, Removed};
@@ -15,6 +16,7 @@ use crate::residents::Residents;
 use crate::socket;
 use crate::waiting::Boxes;
 use crate::wanted::Wanted;
+use mailbox::queue::Merged;
 use model::{DeliveryId, MailboxId};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -39,6 +41,8 @@ pub enum Request {
     Status(DeliveryId, MailboxId, oneshot::Sender<Outcome>),
     /// A restored file takes the place of a mailbox; answered with the name of the file that was it.
     Replace(Box<Ready>, oneshot::Sender<Result<String, Fault>>),
+    /// What a backup of waiting mail has and the mailbox's file has not comes into that.
+    Merge(Box<WaitingBackup>, oneshot::Sender<Result<Merged, Fault>>),
     /// The mailbox's waiting-mail file was found to be damaged.
     WaitingDamaged(MailboxId, String, oneshot::Sender<()>),
     /// The end of a mailbox.
@@ -117,6 +121,17 @@ impl Shard {
         replaced?
     }
 
+    /// An owner who is there is handed it at once.
+    async fn merge(&self, backup: WaitingBackup) -> Result<Merged, Fault> {
+        let id = backup.id;
+        self.check_placed(&id)?;
+        let waiting = self.boxes.get(&id);
+        let merged = waiting.merge(backup).await;
+        waiting.rest().await;
+        self.residents.mail_waits(&id);
+        merged
+    }
+
     fn answer(self: Rc<Self>, request: Request) {
         // Who asked may be gone; then nobody wants the answer, and a leg that was admitted ends at once.
         match request {
@@ -133,6 +148,11 @@ impl Shard {
             Request::Replace(ready, answer) => {
                 tokio::task::spawn_local(async move {
                     let _ = answer.send(self.replace(*ready).await);
+                });
+            }
+            Request::Merge(backup, answer) => {
+                tokio::task::spawn_local(async move {
+                    let _ = answer.send(self.merge(*backup).await);
                 });
             }
             Request::WaitingDamaged(id, what, answer) => {

@@ -7,6 +7,7 @@
 //! nothing of the owner's is in memory for that. A damaged file is set aside as soon as that is noticed (`keyed`), by whoever has it
 //! under the lock: what is whole of it waits in the new file, and new mail comes to that one.
 
+use crate::backup::merge::WaitingBackup;
 use crate::fault::{Fault, erased, unavailable};
 use crate::keyed::{self, Keyed};
 use crate::limits::{WAITING_LINGER_FILES_MAX, WAITING_LINGER_MS, WAITING_MESSAGES_MAX};
@@ -14,6 +15,7 @@ use crate::primary::Primary;
 use crate::quota::{Promise, Room, Rooms};
 use crate::volume::Kind;
 use bytes::Bytes;
+use mailbox::queue::Merged;
 use mailbox::waiting::{Closing, WaitingFile};
 use model::{DeliveryId, MailboxId};
 use std::cell::{Cell, RefCell};
@@ -248,6 +250,19 @@ impl WaitingBox {
                 tracing::error!(mailbox = %self.id, "a damaged waiting-mail file cannot be set aside: {fault}")
             }
         }
+    }
+
+    /// Adds what a backup has and the file has not.
+    ///
+    /// # Errors
+    /// Of the file, or the backup; what was added stays.
+    pub async fn merge(&self, backup: WaitingBackup) -> Result<Merged, Fault> {
+        let merged = self.with(Absent::Make, move |file| backup.pour(file)).await;
+        // Also of what failed half-way.
+        if let Some(waits) = self.with(Absent::LetBe, |file| Ok(file.usage())).await? {
+            self.room.recounted(waits.into());
+        }
+        Ok(merged?.unwrap_or_default())
     }
 
     /// Whether a message may still come; `true` when this delivery has come already.

@@ -306,7 +306,7 @@ impl Verb {
             Self::StagedSnapshots | Self::ReadSnapshot | Self::SnapshotUploaded | Self::SnapshotFailed => {
                 &[Role::Backup]
             }
-            // A restore needs the mailbox's key besides, which only the owner's password opens.
+            // To restore a mailbox takes its key besides, which only the owner's password opens; what waits is sealed to the owner.
             Self::BackupState | Self::RestoreMailbox => &[Role::Admin],
             // What is taken goes to the worker, not to who asked.
             Self::TakeSnapshot => &[Role::Admin],

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::owner::{self, Owner};
 use crate::terminal;
+use backup::Node;
 use bytes::Bytes;
 use futures_util::stream;
 use mailbox::snapshot::{Pace, Subject, inspect};
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use tokio::io::AsyncReadExt;
 use vault::{MailboxKey, Password};
 use wire::backup::restore_request::Step;
-use wire::backup::{RestoreBegin, RestoreRequest};
+use wire::backup::{Kind, RestoreBegin, RestoreReply, RestoreRequest};
 use wire::directory::Alias;
 
 /// Octets of one piece on its way to the node.
@@ -193,18 +194,25 @@ async fn replace(
     key: &MailboxKey,
     found: &Found,
     file: &Path,
-) -> Result<wire::backup::RestoreReply, Failure> {
+) -> Result<RestoreReply, Failure> {
     let node = node_of(admin, alias).await?;
     let label: NodeId = node.id().parse().map_err(Failure::refused)?;
     let boot = node.state(mailbox).await?.boot_key;
     let sealed = vault::transit::seal(&boot, key, mailbox, &label).map_err(Failure::refused)?;
-    let (manifest, digest) = (&found.manifest, digest(&found.manifest.sha256)?);
     let begin = RestoreBegin {
         mailbox_id: mailbox.to_string(),
         sealed_key: sealed.into(),
-        bytes: manifest.bytes,
-        sha256: digest.into(),
+        kind: Kind::Mailbox.into(),
+        ..RestoreBegin::default()
     };
+    send(&node, begin, found, file).await
+}
+
+/// Sends a backup that was fetched to a node; what became of it there.
+pub async fn send(node: &Node, begin: RestoreBegin, found: &Found, file: &Path) -> Result<RestoreReply, Failure> {
+    let manifest = &found.manifest;
+    let sha256 = digest(&manifest.sha256)?.into();
+    let begin = RestoreBegin { bytes: manifest.bytes, sha256, time: manifest.time.clone(), ..begin };
     let open = tokio::fs::File::open(file).await?;
     let begin = stream::iter([RestoreRequest { step: Some(Step::Begin(begin)) }]);
     let progress = Progress::new("restoring", manifest.bytes);

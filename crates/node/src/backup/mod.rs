@@ -4,10 +4,12 @@
 //! A snapshot's way: `resident::backup` (it is due) → `take` → `staging` (file and ledger) → `service` (the worker reads it, and
 //! says that it is kept). What has no owner to wait for, waiting mail and queues, is copied by `round`.
 //! Of whom nobody keeps backups no copy is made (`kept`). Back: `service` →
-//! `restore` → `shard` (the mailbox is closed) → `restore` (the files change places).
+//! `restore` → `shard` (the mailbox is closed) → `restore` (the files change places); what has no owner: `service` → `merge`, into the file
+//! that is used.
 
 pub mod kept;
 pub mod limits;
+pub mod merge;
 pub mod restore;
 mod round;
 pub mod schedule;

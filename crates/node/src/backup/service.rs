@@ -4,13 +4,18 @@ use super::kept;
 use super::limits::{
     PIECE_BYTES, PIECES_MAX, RESTORE_SILENCE_MS_MAX, STAGED_PER_ANSWER_MAX, STAGED_WAIT_MS_MAX, TRANSFERS_MAX,
 };
-use super::restore::{Incoming, Wanted};
+use super::merge;
+use super::restore::{Arrival, Incoming, Wanted};
 use super::schedule::late_before_ms;
 use crate::fault::Fault;
 use crate::primary::Primary;
+use crate::queue::{Queues, said};
 use crate::service::Shards;
+use crate::{shard, volume};
+use bytes::Bytes;
 use mailbox::ledger::{Entry, Kind};
-use model::{MailboxId, SnapshotId};
+use mailbox::queue::Merged;
+use model::{MailboxId, QueueId, SnapshotId};
 use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -25,6 +30,8 @@ use wire::backup as proto;
 use wire::backup::backup_server::Backup;
 use wire::session::FailureCode;
 
+/// Octets of a moment as people are told it.
+const TIME_BYTES_MAX: usize = 64;
 /// What is said of a snapshot that was damaged while it waited.
 const DAMAGED: &str = "the snapshot was damaged while it waited for its store and is given up: another is taken; look at the volume's disk";
 
@@ -32,14 +39,15 @@ const DAMAGED: &str = "the snapshot was damaged while it waited for its store an
 pub struct Service {
     primary: Arc<Primary>,
     shards: Shards,
+    queues: Arc<Queues>,
     stop: CancellationToken,
     transfers: Arc<Semaphore>,
 }
 
 impl Service {
     /// The service of this node, until `stop`.
-    pub fn new(primary: Arc<Primary>, shards: Shards, stop: CancellationToken) -> Self {
-        Self { primary, shards, stop, transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)) }
+    pub fn new(primary: Arc<Primary>, shards: Shards, queues: Arc<Queues>, stop: CancellationToken) -> Self {
+        Self { primary, shards, queues, stop, transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)) }
     }
 
     /// Runs what asks the ledger on a pool.
@@ -191,25 +199,112 @@ impl Backup for Service {
         let Some(proto::restore_request::Step::Begin(begin)) = next(&mut steps).await? else {
             return Err(Status::invalid_argument("a restore begins with Begin"));
         };
-        let id = mailbox_id(&begin.mailbox_id)?;
         let sha256 = <[u8; 32]>::try_from(&begin.sha256[..])
             .map_err(|_| Status::invalid_argument("the digest has 32 octets"))?;
-        let wanted = Wanted { id, sealed_key: begin.sealed_key.to_vec(), bytes: begin.bytes, sha256 };
-        let mut incoming = self.on_disk(move |primary| Incoming::begin(primary, wanted)).await?;
+        let expected = (begin.bytes, sha256);
+        let reply = match begin.kind() {
+            proto::Kind::Unspecified | proto::Kind::Mailbox => self.replace(begin, steps, expected).await,
+            proto::Kind::Waiting => self.merge_waiting(begin, steps, expected).await,
+            proto::Kind::Queue => self.merge_queue(begin, steps, expected).await,
+            proto::Kind::Catalogue => Err(Status::invalid_argument("a node has no catalogue")),
+        };
+        reply.map(Response::new)
+    }
+}
+
+type Steps = Streaming<proto::RestoreRequest>;
+/// Octets of a snapshot and their digest.
+type Expected = (u64, [u8; 32]);
+
+impl Service {
+    /// Takes a snapshot's octets in, one after the other.
+    async fn receive<T: Send + 'static>(
+        &self,
+        mut steps: Steps,
+        begin: impl FnOnce(&Primary) -> Result<T, Fault> + Send + 'static,
+        write: fn(T, &Bytes) -> Result<T, Fault>,
+    ) -> Result<T, Status> {
+        let mut incoming = self.on_disk(begin).await?;
         while let Some(step) = next(&mut steps).await? {
             let proto::restore_request::Step::Data(data) = step else {
                 return Err(Status::invalid_argument("after Begin come the octets"));
             };
-            incoming = self.on_disk(move |_| incoming.write(&data)).await?;
+            incoming = self.on_disk(move |_| write(incoming, &data)).await?;
         }
-        let shared = self.primary.clone();
-        let ready = self.primary.staging.copies.run(move || incoming.prepare(&shared));
-        let ready = ready.await.map_err(Fault::from).and_then(|ready| ready).map_err(status)?;
-        let messages = ready.messages;
-        let replaced = self.shards.ask(&id, |answer| crate::shard::Request::Replace(Box::new(ready), answer)).await;
-        let aside = replaced.ok_or_else(|| Status::unavailable("the node is closing"))?.map_err(status)?;
-        Ok(Response::new(proto::RestoreReply { messages, aside }))
+        Ok(incoming)
     }
+
+    /// Runs what reads a snapshot through on the pool of copies.
+    async fn on_copies<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Primary) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Status> {
+        let primary = self.primary.clone();
+        let done = self.primary.staging.copies.run(move || run(&primary));
+        done.await.map_err(Fault::from).and_then(|done| done).map_err(status)
+    }
+
+    /// A snapshot becomes the mailbox.
+    async fn replace(
+        &self,
+        begin: proto::RestoreBegin,
+        steps: Steps,
+        (bytes, sha256): Expected,
+    ) -> Result<proto::RestoreReply, Status> {
+        let id = mailbox_id(&begin.mailbox_id)?;
+        let wanted = Wanted { id, sealed_key: begin.sealed_key.to_vec(), bytes, sha256 };
+        let place = move |primary: &Primary| Incoming::begin(primary, wanted);
+        let incoming = self.receive(steps, place, Incoming::write).await?;
+        let ready = self.on_copies(move |primary| incoming.prepare(primary)).await?;
+        let messages = ready.messages;
+        let replaced = self.shards.ask(&id, |answer| shard::Request::Replace(Box::new(ready), answer)).await;
+        let aside = replaced.ok_or_else(closing)?.map_err(status)?;
+        Ok(proto::RestoreReply { messages, aside, there: 0 })
+    }
+
+    /// What waited then and does not now waits again.
+    async fn merge_waiting(
+        &self,
+        begin: proto::RestoreBegin,
+        steps: Steps,
+        expected: Expected,
+    ) -> Result<proto::RestoreReply, Status> {
+        let id = mailbox_id(&begin.mailbox_id)?;
+        let place = move |primary: &Primary| {
+            let path = primary.volumes.find(volume::Kind::Waiting, &id)?;
+            let path = path.map_or_else(|| primary.volumes.place(volume::Kind::Waiting, &id), Ok)?;
+            Arrival::begin(primary, &path, &id, expected)
+        };
+        let arrival = self.receive(steps, place, Arrival::write).await?;
+        let backup = self.on_copies(move |primary| merge::waiting(primary, arrival, id)).await?;
+        let merged = self.shards.ask(&id, |answer| shard::Request::Merge(Box::new(backup), answer)).await;
+        let Merged { taken, there } = merged.ok_or_else(closing)?.map_err(status)?;
+        tracing::info!(mailbox = %id, taken, there, "waiting mail was restored from a backup");
+        Ok(proto::RestoreReply { messages: taken, there, aside: String::new() })
+    }
+
+    /// What was in the queue then and is not now is held.
+    async fn merge_queue(
+        &self,
+        begin: proto::RestoreBegin,
+        steps: Steps,
+        expected: Expected,
+    ) -> Result<proto::RestoreReply, Status> {
+        let id: QueueId = begin.mailbox_id.parse().map_err(|_| Status::invalid_argument("not the id of a queue"))?;
+        let at = self.queues.path_for(&id).ok_or_else(|| Status::unavailable("this node has no queue"))?.to_owned();
+        let place = move |primary: &Primary| Arrival::begin(primary, &at, &id, expected);
+        let arrival = self.receive(steps, place, Arrival::write).await?;
+        let time = said(&begin.time, TIME_BYTES_MAX);
+        let why = format!("restored from a backup of {time}: it may have been sent since");
+        let backup = self.on_copies(move |primary| merge::queue(primary, arrival, id, why)).await?;
+        let Merged { taken, there } = self.queues.merge(backup).await?;
+        tracing::info!(queue = %id, taken, there, "a queue was restored from a backup; what came is held");
+        Ok(proto::RestoreReply { messages: taken, there, aside: String::new() })
+    }
+}
+
+fn closing() -> Status {
+    Status::unavailable("the node is closing")
 }
 
 async fn next(steps: &mut Streaming<proto::RestoreRequest>) -> Result<Option<proto::restore_request::Step>, Status> {

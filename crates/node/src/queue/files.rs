@@ -97,6 +97,16 @@ impl Queues {
         file.map(|file| (file, row)).ok_or_else(|| Status::not_found("the queue has no such entry"))
     }
 
+    /// The file that a backup of this queue comes into: its own, or where this node has that no more, the first.
+    pub fn for_backup(&self, id: &QueueId) -> Option<&Arc<File>> {
+        self.files.iter().find(|file| file.id == *id).or_else(|| self.files.first())
+    }
+
+    /// Where that is.
+    pub fn path_for(&self, id: &QueueId) -> Option<&Path> {
+        self.for_backup(id).map(|file| file.place.path())
+    }
+
     /// How often another file has taken the place of this queue's; `None` when this node does not serve it.
     pub fn replaced(&self, id: &QueueId) -> Option<u64> {
         self.files.iter().find(|file| file.id == *id).map(|file| file.place.replaced())

@@ -9,6 +9,7 @@ mod enqueue;
 mod fault;
 mod files;
 mod limits;
+mod merge;
 mod meters;
 pub mod place;
 mod read;
@@ -16,6 +17,7 @@ mod service;
 mod work;
 pub mod writer;
 
+pub use convert::said;
 pub use files::Queues;
 pub use place::Found;
 pub use service::Service;

@@ -66,6 +66,7 @@ async fn restore(world: &World, owner: &Owner, octets: &[u8], sha256: &[u8]) -> 
         sealed_key: opening.sealed_key,
         bytes: octets.len() as u64,
         sha256: sha256.to_vec().into(),
+        ..RestoreBegin::default()
     };
     let data = octets.chunks(100_000).map(|piece| Step::Data(piece.to_vec().into()));
     let steps = std::iter::once(Step::Begin(begin)).chain(data).map(|step| RestoreRequest { step: Some(step) });

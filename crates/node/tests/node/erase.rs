@@ -47,6 +47,7 @@ async fn restore(world: &World, owner: &Owner, boot_key: &[u8], octets: &[u8]) -
         sealed_key: owner.opening(boot_key).sealed_key,
         bytes: octets.len() as u64,
         sha256: vault::digest(octets).to_vec().into(),
+        ..RestoreBegin::default()
     };
     let steps = [Step::Begin(begin), Step::Data(octets.to_vec().into())];
     let steps = steps.map(|step| RestoreRequest { step: Some(step) });

@@ -14,6 +14,7 @@ mod indexing;
 mod kept;
 mod links;
 mod lists;
+mod merge;
 mod pools;
 mod pools_at_random;
 mod prefix;
