@@ -184,7 +184,7 @@ impl Home {
     /// The snapshot's octets come in and become the mailbox.
     fn restore(&self, octets: &[u8]) -> Result<u64, Refusal> {
         let boot = self.primary.boot.public_bytes();
-        let sealed_key = vault::transit::seal(&boot, &self.key, &self.id, &self.primary.node).unwrap();
+        let sealed_key = vault::transit::seal(boot, &self.key, &self.id, &self.primary.node).unwrap();
         let sha256 = vault::digest(octets);
         let wanted = Wanted { id: self.id, sealed_key, bytes: octets.len() as u64, sha256 };
         let mut incoming = Incoming::begin(&self.primary, wanted)?;
