@@ -6,7 +6,9 @@ mod doors;
 mod mail;
 
 pub use account::{AccountCommand, Limits};
-pub use backup::{BackupArgs, BackupCommand, CatalogueCommand, RestoreArgs, RestoreCatalogueArgs, StoreCommand};
+pub use backup::{
+    BackupArgs, BackupCommand, BackupQueueCommand, CatalogueCommand, RestoreArgs, RestoreCatalogueArgs, StoreCommand,
+};
 pub use doors::{ExportArgs, ExportFormat, FileCipher, ImapArgs, ImportArgs, ImportFormat, TlsMode};
 pub use mail::{
     Algorithms, DkimCommand, DnsArgs, Mode, PatternCommand, Payload, SrsCommand, Targets, WebhookCommand, Without,

@@ -1,6 +1,6 @@
 //! `backup list`: what is in the stores, and what its node says of what is not.
 
-use super::{Row, alias, look, node_of};
+use super::{Row, alias, look, node_of, waiting};
 use crate::admin::Admin;
 use crate::failure::Failure;
 use crate::output::{Output, moment, table};
@@ -25,7 +25,16 @@ pub async fn run(admin: &Admin, address: &str, output: Output) -> Result<(), Fai
     let to = where_to(&store, |name| admin.config.backup.stores.iter().any(|known| known.name == name));
     // What changes is in no snapshot then, and is not to be.
     let state = if nowhere(&store).is_some() { Some(StateReply::default()) } else { state };
-    output.answer(&rows, || lines(&rows, &to, state.as_ref()))?;
+    // Of people's interest alone: programs ask for them by their own command.
+    let waiting = waiting::look(admin, &mailbox).await?.whole;
+    output.answer(&rows, || {
+        let mut lines = lines(&rows, &to, state.as_ref());
+        lines.extend(waiting.first().map(|newest| {
+            let (count, time, alias) = (waiting.len(), &newest.manifest.time, address.alias());
+            format!("{count} backups of waiting mail, the newest of {time}: `brevdue backup list {alias} --waiting`")
+        }));
+        lines
+    })?;
     look::everything(&looked.unread)
 }
 
@@ -54,10 +63,7 @@ fn where_to(store: &BackupStoreReply, is_known: impl Fn(&str) -> bool) -> String
 
 fn lines(rows: &[Row], to: &str, state: Option<&StateReply>) -> Vec<String> {
     let head = ["ID", "TIME", "OCTETS", "MESSAGES", "STORE"].map(str::to_owned).to_vec();
-    let cells = |row: &Row| {
-        vec![row.id.clone(), row.time.clone(), row.bytes.to_string(), row.messages.to_string(), row.store.clone()]
-    };
-    let mut lines = table(&std::iter::once(head).chain(rows.iter().map(cells)).collect::<Vec<_>>());
+    let mut lines = table(&std::iter::once(head).chain(rows.iter().map(Row::cells)).collect::<Vec<_>>());
     if rows.is_empty() {
         lines = vec!["no backups".to_owned()];
     }

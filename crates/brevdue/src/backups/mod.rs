@@ -9,10 +9,12 @@ mod look;
 mod now;
 mod part;
 mod progress;
+mod queue;
 mod restore;
 mod scratch;
 mod store;
 mod unlock;
+mod waiting;
 
 use crate::admin::Admin;
 use crate::cli::BackupCommand;
@@ -35,10 +37,13 @@ pub async fn run(admin: &Admin, command: &BackupCommand, output: Output) -> Resu
         BackupCommand::Now { address, password_file } => {
             now::run(admin, address, password_file.as_deref(), output).await
         }
-        BackupCommand::List { address: Some(address) } => list::run(admin, address, output).await,
-        BackupCommand::List { address: None } => everybody::run(admin, output).await,
+        BackupCommand::List { address: Some(address), waiting: false } => list::run(admin, address, output).await,
+        BackupCommand::List { address: Some(address), waiting: true } => waiting::list(admin, address, output).await,
+        BackupCommand::List { address: None, .. } => everybody::run(admin, output).await,
         BackupCommand::Catalogue(command) => catalogue::run(admin, command, output).await,
         BackupCommand::Store(command) => store::run(admin, command, output).await,
+        BackupCommand::Queue(command) => queue::run(admin, command, output).await,
+        BackupCommand::Restore(args) if args.waiting => waiting::restore(admin, args, output).await,
         BackupCommand::Restore(args) => restore::run(admin, args, output).await,
         BackupCommand::Drill { address, password_file, sample } => {
             drill::run(admin, address.as_deref(), password_file.as_deref(), *sample, output).await
@@ -67,6 +72,11 @@ impl Row {
             sha256: manifest.sha256.clone(),
             store: store.to_owned(),
         }
+    }
+
+    /// For a table: id, time, octets, messages, store.
+    fn cells(&self) -> Vec<String> {
+        vec![self.id.clone(), self.time.clone(), self.bytes.to_string(), self.messages.to_string(), self.store.clone()]
     }
 }
 

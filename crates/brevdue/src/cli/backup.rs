@@ -32,10 +32,16 @@ pub enum BackupCommand {
     List {
         /// The address.
         address: Option<String>,
+        /// The backups of the mail that waits for its owner instead.
+        #[arg(long, requires = "address")]
+        waiting: bool,
     },
     /// Restore a mailbox to the moment of a backup. Asks for a password of the owner: any that the mailbox has, whenever it was
     /// made, or had when the backup was made, or the recovery key. What the mailbox is now is kept aside on its node.
     Restore(RestoreArgs),
+    /// Backups of the nodes' queues.
+    #[command(subcommand)]
+    Queue(BackupQueueCommand),
     /// Backups of the directory's catalogue: who there is, and the wrapped keys.
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
@@ -71,6 +77,10 @@ pub struct RestoreArgs {
     /// Add the messages to the mailbox of this alias instead, and leave the other as it is. A second run adds nothing twice.
     #[arg(long, value_name = "ADDRESS")]
     pub to: Option<String>,
+    /// The mail that waited for the owner then, instead of the mailbox: what does not wait now waits again, for the owner's next
+    /// sign-in. No password is needed: it is sealed to the owner.
+    #[arg(long, requires = "address", conflicts_with_all = ["to", "folder", "uid", "password_file", "to_password_file"])]
+    pub waiting: bool,
     /// Only this folder. Without --to it goes into a folder of the mailbox that is named Restored, and nothing is replaced.
     #[arg(long, value_name = "NAME")]
     pub folder: Option<String>,
@@ -86,6 +96,28 @@ pub struct RestoreArgs {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `backup queue …`
+#[derive(Debug, Subcommand)]
+pub enum BackupQueueCommand {
+    /// List the backups of all queues, or of one, the newest first.
+    List {
+        /// The queue's id.
+        queue: Option<String>,
+    },
+    /// What was in the queue then and is not there now comes into it again and is held, until `brevdue queue release` or `drop`: it
+    /// may have been sent since.
+    Restore {
+        /// The queue's id, as the list names it.
+        queue: String,
+        /// The backup, as the list names it; the newest without.
+        #[arg(long, value_name = "ID")]
+        backup: Option<String>,
+        /// The node whose key opens it; without, each is asked.
+        #[arg(long, value_name = "LABEL")]
+        node: Option<String>,
+    },
 }
 
 /// `backup catalogue …`
