@@ -1,6 +1,6 @@
 //! Answers of any length as frames that are not too long, and from the mailbox's types to the wire's.
 
-use crate::limits::{ENTRIES_PER_FRAME, NAME_BYTES_PER_FRAME};
+use crate::limits::{ENTRIES_PER_FRAME, ENTRY_BYTES, NAME_BYTES_PER_FRAME};
 use bytes::Bytes;
 use mailbox::{Annotation, Copied, Expunged, FlagState, Folders, SelectState, Since, Stored, ThreadNode};
 use model::{Uid, UidSet};
@@ -8,6 +8,9 @@ use wire::convert::{keyword_texts, special_use_field, uid_runs};
 use wire::frame;
 use wire::session::server_frame::Body;
 use wire::session::{self, Failure, FailureCode, FlagChange, ServerFrame, UidRuns};
+
+/// Octets of a keyword in a frame beside its text.
+const KEYWORD_BYTES: usize = 2;
 
 /// Whom a frame is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +47,20 @@ pub fn flag_change(state: &FlagState) -> FlagChange {
 
 /// Flag changes, as many as fit one frame at a time; one empty list when there are none.
 pub fn flag_changes(states: &[FlagState]) -> impl Iterator<Item = Vec<FlagChange>> + '_ {
-    let none = states.is_empty().then(Vec::new);
-    none.into_iter().chain(states.chunks(ENTRIES_PER_FRAME).map(|some| some.iter().map(flag_change).collect()))
+    let (mut left, mut is_first) = (states.iter().map(flag_change).peekable(), true);
+    std::iter::from_fn(move || {
+        let (mut some, mut taken) = (Vec::new(), 0);
+        while let Some(change) = left.next_if(|next| some.is_empty() || taken + weight(next) <= ENTRIES_PER_FRAME) {
+            taken += weight(&change);
+            some.push(change);
+        }
+        (std::mem::take(&mut is_first) || !some.is_empty()).then_some(some)
+    })
+}
+
+/// As how many entries of a frame a flag change counts: keywords can be many and long.
+fn weight(change: &FlagChange) -> usize {
+    1 + change.keywords.iter().map(|keyword| keyword.len() + KEYWORD_BYTES).sum::<usize>() / ENTRY_BYTES
 }
 
 /// A set, as many runs as fit one frame at a time; nothing for the empty set.
@@ -141,7 +156,7 @@ fn merge_first(frames: Vec<session::Selected>) -> Vec<session::Selected> {
 
 fn entries(frame: &session::Selected) -> usize {
     let runs = [&frame.uids, &frame.recent, &frame.vanished].into_iter().flatten().map(|runs| runs.bounds.len() / 8);
-    runs.sum::<usize>() + frame.changed.len()
+    runs.sum::<usize>() + frame.changed.iter().map(weight).sum::<usize>()
 }
 
 /// STORE.

@@ -29,9 +29,10 @@ pub const LINK_PUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const SESSION_PUSH_BYTES_MAX: usize = 1024 * 1024;
 /// Octets of frames that are handed to the socket at once: fewer writes, and still little to hold.
 pub const LINK_WRITE_BYTES: usize = 128 * 1024;
-/// Entries of one answer frame, so that a list of any length stays far under `FRAME_BYTES_MAX`: a flag change with many
-/// keywords takes some hundred octets.
+/// Entries of one answer frame, so that a list of any length stays far under `FRAME_BYTES_MAX`.
 pub const ENTRIES_PER_FRAME: usize = 2000;
+/// Octets of keywords for which a flag change counts as one entry more: it can have 16 KB of them.
+pub const ENTRY_BYTES: usize = 128;
 /// Octets of names in one frame of a folder list.
 pub const NAME_BYTES_PER_FRAME: usize = 256 * 1024;
 

@@ -1,6 +1,6 @@
 //! Who hears of what, in which order.
 
-use crate::client::{INBOX, code, copy_to, store_flags, uids};
+use crate::client::{Client, INBOX, code, copy_to, store_flags, uids};
 use crate::world::{Owner, World};
 use wire::session::client_frame::Body;
 use wire::session::server_frame::Body as Answer;
@@ -8,7 +8,7 @@ use wire::session::*;
 
 const MESSAGE: &[u8] = b"Subject: x\r\n\r\ny\r\n";
 /// Changes that nobody reads: several times what the sockets' buffers and the queue of one session hold.
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 80;
 
 #[tokio::test]
 async fn the_asker_hears_of_its_change_before_its_answer_and_others_hear_too() {
@@ -204,25 +204,34 @@ async fn a_session_is_brought_up_to_date_from_what_it_knew() {
     assert!(now.changed.is_empty() && now.vanished.is_none());
 }
 
+/// Stores, and every UID of the answer, however many frames it has.
+async fn store(client: &mut Client, store: Store) -> Vec<u32> {
+    let request = client.ask(1, Body::Store(store)).await;
+    let frames = client.answer(request).await.into_iter().map(|frame| match frame {
+        Answer::Stored(stored) => stored.messages,
+        other => panic!("{other:?}"),
+    });
+    frames.flatten().map(|message| message.uid).collect()
+}
+
 #[tokio::test]
 async fn who_does_not_keep_up_is_told_to_select_again() {
     let (world, owner) = (World::new().await, Owner::new(1));
     let (mut slow, mut busy) = (world.session(&owner).await, world.session(&owner).await);
-    // Forty messages with two hundred keywords of 60 octets each: half a megabyte in each push, and nobody reads them. It takes
+    // Twenty messages with two hundred keywords of 60 octets each fill a frame of each push, and nobody reads them. It takes
     // less than the minute after which a link that says nothing is given up.
     let mut all = Vec::new();
-    for _ in 0..40 {
+    for _ in 0..20 {
         all.push(busy.append_inbox(1, MESSAGE).await);
     }
     let uid = all[0];
     let known = slow.select(1, INBOX).await;
     let keywords: Vec<String> = (0..200).map(|n| format!("{n:060}")).collect();
     let set = Store { keywords, ..store_flags(known.folder, &all, 0) };
-    let Answer::Stored(_) = busy.call(1, Body::Store(set)).await else { panic!() };
+    store(&mut busy, set).await;
     for round in 0..ROUNDS {
         let mode = if round % 2 == 0 { StoreMode::Add } else { StoreMode::Remove }.into();
-        let store = Store { mode, ..store_flags(known.folder, &all, 2) };
-        let Answer::Stored(_) = busy.call(1, Body::Store(store)).await else { panic!() };
+        store(&mut busy, Store { mode, ..store_flags(known.folder, &all, 2) }).await;
     }
     let mut pushed = 0;
     loop {
@@ -246,6 +255,34 @@ async fn who_does_not_keep_up_is_told_to_select_again() {
     assert_eq!((now.changed.len(), now.changed[0].flags), (all.len(), 4));
     busy.call(1, Body::Store(store_flags(known.folder, &[uid], 1))).await;
     assert_eq!(slow.push(1).await.changed[0].flags, 5);
+}
+
+#[tokio::test]
+async fn flags_with_more_keywords_than_a_frame_has_room_for_come_in_several() {
+    let (world, owner) = (World::new().await, Owner::new(1));
+    let mut client = world.session(&owner).await;
+    let mut all = Vec::new();
+    for _ in 0..100 {
+        all.push(client.append_inbox(1, MESSAGE).await);
+    }
+    let known = client.select(1, INBOX).await;
+    // A megabyte and more.
+    let keywords: Vec<String> = (0..200).map(|n| format!("{n:060}")).collect();
+    let set = Store { keywords, ..store_flags(known.folder, &all, 1) };
+    assert_eq!(store(&mut client, set).await, all);
+    let select = Select {
+        name: INBOX.into(),
+        known_uid_validity: known.uid_validity,
+        known_modseq: known.highest_modseq,
+        ..Select::default()
+    };
+    let again = client.ask(1, Body::Select(select)).await;
+    let frames = client.answer(again).await.into_iter().map(|frame| match frame {
+        Answer::Selected(selected) => selected.changed,
+        other => panic!("{other:?}"),
+    });
+    let changed: Vec<_> = frames.flatten().map(|message| (message.uid, message.keywords.len())).collect();
+    assert_eq!(changed, all.iter().map(|uid| (*uid, 200)).collect::<Vec<_>>());
 }
 
 #[tokio::test]
