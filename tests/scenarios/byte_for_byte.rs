@@ -34,6 +34,7 @@ fn delivered_messages_come_back_with_only_trace_on_top() {
         }
         smtp.send("ann@elsewhere.test", &[&dev.user(1).address], message);
     }
+    dev.drained();
     let stored = imap.expect("signed in half-way").messages("INBOX");
     assert_eq!(stored.len(), corpus.len());
     for ((uid, bytes), message) in stored.iter().zip(&corpus) {
