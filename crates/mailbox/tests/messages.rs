@@ -260,6 +260,30 @@ fn flags_alone_are_the_same_as_columns() {
 }
 
 #[test]
+fn many_keywords_make_more_steps() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let folder = place.fill(&mut writer, 300);
+    let keywords: Vec<_> = (0..200).map(|n| format!("{n:060}")).collect();
+    add(&mut writer, folder, &uids("1:300"), 0, &keywords);
+    let (reader, plan) = (place.reader(), flags_of(folder, uids("1:300"), ModSeq::ZERO));
+    let (budget, mut cursor, mut seen) = (1 << 20, FetchCursor::new(), 0);
+    loop {
+        let step = reader.fetch(&plan, &mut cursor, budget).unwrap();
+        let octets: usize =
+            step.records.iter().flat_map(|record| &record.keywords).map(|each| each.as_str().len()).sum();
+        assert!(octets <= budget, "{octets}");
+        seen += step.records.len();
+        if step.done {
+            break;
+        }
+    }
+    assert_eq!(seen, 300);
+    // As columns, one set is all there is.
+    assert_eq!(as_columns(&reader, &plan, budget).1, 1);
+}
+
+#[test]
 fn keywords_that_are_made_during_a_fetch_do_not_look_like_damage() {
     let place = Place::new();
     let mut writer = place.writer();

@@ -1,7 +1,7 @@
 //! FETCH of flags alone, answered as columns: clients without CONDSTORE ask for those of a whole folder whenever they look at it.
 
 use super::plan::{FetchPlan, FlagColumns, FlagStep};
-use super::{Answered, FetchCursor, STEP_BYTES_MIN, walk};
+use super::{Answered, FetchCursor, NAME_BYTES, STEP_BYTES_MIN, walk};
 use crate::error::Error;
 use crate::keywords::KeywordMap;
 use crate::reader::Reader;
@@ -12,8 +12,6 @@ use std::collections::HashMap;
 
 /// What a message costs: a UID, flags, a MODSEQ and the number of a set.
 const MESSAGE_BYTES: usize = 12;
-/// What a keyword in a set costs beside its name.
-const NAME_BYTES: usize = 2;
 
 const FLAGS_OF_MESSAGES: &str =
     "SELECT uid, flags, keywords, modseq FROM message WHERE folder = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid";

@@ -23,6 +23,8 @@ use section::{Access, Sections, needs_structure};
 const STEP_BYTES_MIN: usize = 4 * 1024;
 /// What a record costs beside its octets: numbers, flags, framing.
 const RECORD_BYTES: usize = 48;
+/// What a keyword costs beside its name.
+const NAME_BYTES: usize = 2;
 
 /// Where a FETCH goes on. A new one begins at the first message.
 #[derive(Debug, Clone, Default)]
@@ -114,7 +116,8 @@ impl Fetch<'_> {
             + record.envelope.len()
             + record.body.len()
             + record.body_structure.len()
-            + record.preview.len();
+            + record.preview.len()
+            + record.keywords.iter().map(|keyword| keyword.as_str().len() + NAME_BYTES).sum::<usize>();
         // Descriptions come whole, and an enormous one has a step, and so a frame, of its own.
         if used > self.left && !self.records.is_empty() {
             return Ok(Answered::NotYet(uid));
