@@ -29,6 +29,12 @@ fn goes_to(dev: &Dev, user: &User, store: &str) {
     assert!(command.stdout(Stdio::null()).status().expect("it runs").success());
 }
 
+/// A user's row of the list of everybody.
+fn row<'r>(rows: &'r Value, user: &User) -> &'r Value {
+    let rows = rows.as_array().expect("rows");
+    rows.iter().find(|row| row["address"] == user.address.as_str()).expect("a row")
+}
+
 fn change(dev: &Dev, user: &User) {
     assert!(Imap::sign_in(dev, user).append("INBOX", "", b"Subject: one more\r\n\r\nx\r\n").is_ok());
 }
@@ -102,12 +108,25 @@ fn one_that_hangs_keeps_nobody_waiting() {
 #[test]
 fn commands_say_which_store_cannot_be_read_and_answer_with_the_rest() {
     let (s3, folder) = (S3::start(), tempfile::tempdir().expect("a temporary folder"));
-    let dev = Dev::start(2, &["--settings", &settings(&[("s3", &s3)], folder.path())]);
-    let (user, owner) = (dev.user(1), dev.user(2));
+    let dev = Dev::start(4, &["--settings", &settings(&[("s3", &s3)], folder.path())]);
+    let (user, owner, nobodys, away) = (dev.user(1), dev.user(2), dev.user(3), dev.user(4));
     goes_to(&dev, owner, "s3");
+    goes_to(&dev, nobodys, "none");
     change(&dev, user);
     change(&dev, owner);
     let (first, theirs) = (now(&dev, user), now(&dev, owner));
+    // Is everything backed up? Those who are not stand in front, and each is told how it stands.
+    let rows = done(&dev, &["list"]);
+    let stands = [user, owner, nobodys, away].map(|user| row(&rows, user)["standing"].clone());
+    assert_eq!(stands, ["backed_up", "backed_up", "not_kept", "empty"]);
+    assert_eq!(rows[0]["address"], nobodys.address.as_str());
+    assert!(row(&rows, user)["age_seconds"].is_u64() && row(&rows, away)["age_seconds"].is_null());
+    change(&dev, user);
+    until("it is known to have changed", || {
+        let rows = done(&dev, &["list"]);
+        let row = row(&rows, user);
+        (row["standing"] == "changed" && row["since"] != "").then_some(())
+    });
     let works = done(&dev, &["store", "check"]);
     assert_eq!(works[0], json!({"store": "ours", "notes": [], "problem": ""}));
     assert_eq!((&works[1]["store"], &works[1]["problem"]), (&json!("s3"), &json!("")));
@@ -121,7 +140,7 @@ fn commands_say_which_store_cannot_be_read_and_answer_with_the_rest() {
     assert_eq!(told[0]["problem"], "");
     assert!(told[1]["problem"].as_str().expect("text").contains("the store is gone"), "{told}");
     let rows: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
-    assert!(rows.as_array().expect("rows").iter().any(|row| row["address"] == user.address.as_str()), "{rows}");
+    assert_eq!(row(&rows, user)["newest"], first["time"], "{rows}");
     assert!(String::from_utf8_lossy(&listed.stderr).contains("store s3 cannot be read"));
     // The newest may be in the one that cannot be read: it is restored only when it is named.
     let secret = password(&dev, user);
@@ -136,6 +155,14 @@ fn commands_say_which_store_cannot_be_read_and_answer_with_the_rest() {
     assert!(why.contains("store s3: the store is gone"), "{why}");
     change(&dev, user);
     assert_eq!(now(&dev, user)["store"], "ours");
+    let listed = backup(&dev, &["list"]);
+    let rows: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    assert_eq!((&rows[0]["address"], &rows[0]["standing"]), (&json!(owner.address), &json!("failing")), "{rows}");
+    assert!(rows[0]["why"].as_str().expect("text").contains("store s3: the store is gone"), "{rows}");
+    let mut people = Command::new(binary());
+    let people = people.arg("--data").arg(dev.data()).args(["backup", "list"]).output().expect("it runs");
+    let sum = String::from_utf8_lossy(&people.stdout).lines().last().expect("a sum").to_owned();
+    assert!(sum.contains(" mailboxes: 1 FAILING, ") && sum.contains("1 NOT BACKED UP, "), "{sum}");
     assert_eq!(metric(&dev, "brevdue_backup_store_failing", "s3"), Some(1.0));
     until_metric(&dev, "brevdue_backup_failing", "s3", 1.0);
     assert_eq!(metric(&dev, "brevdue_backup_store_failing", "ours"), Some(0.0));

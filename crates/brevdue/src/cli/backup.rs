@@ -27,8 +27,8 @@ pub enum BackupCommand {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// List the backups of a mailbox, the newest first. Without an address, every mailbox that the stores have backups of, also
-    /// those whose alias is gone.
+    /// List the backups of a mailbox, the newest first. Without an address, every mailbox, also those whose alias is gone, and how it
+    /// stands with its backups: what somebody should look at in front, and a sum.
     List {
         /// The address.
         address: Option<String>,
