@@ -354,7 +354,7 @@ fn what_is_settled_while_it_is_read_does_not_look_like_damage() {
     let place = Place::new();
     let mut file = place.open();
     std::thread::scope(|scope| {
-        let (leases, begun) = std::sync::mpsc::channel::<Leased>();
+        let (leases, begun) = std::sync::mpsc::sync_channel::<Leased>(1);
         let (reader, begin) = (place.reader(), std::sync::mpsc::sync_channel(0));
         let (begins, began) = begin;
         scope.spawn(move || {
