@@ -2,6 +2,7 @@
 
 mod backup;
 mod beside_snapshot;
+mod brought_back;
 mod byte_for_byte;
 mod catalogue;
 mod clients;
