@@ -75,18 +75,22 @@ impl Client {
         self.hear().await
     }
 
-    /// MAIL and RCPTs, all of which are taken; on a busy machine the directory may have to be asked again.
+    /// RCPT with what follows `TO:`, where everybody answers; on a busy machine the directory may have to be asked again.
+    pub async fn recipient(&mut self, to: &str) -> String {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let reply = self.say(&format!("RCPT TO:{to}")).await;
+            if reply != UNAVAILABLE || Instant::now() > end {
+                return reply;
+            }
+        }
+    }
+
+    /// MAIL and RCPTs, all of which are taken.
     pub async fn begin(&mut self, recipients: &[&str]) {
         assert_eq!(self.say("MAIL FROM:<sender@client.example>").await, "250 2.1.0 Sender OK");
-        let end = Instant::now() + DEADLINE;
         for recipient in recipients {
-            let reply = loop {
-                let reply = self.say(&format!("RCPT TO:<{recipient}>")).await;
-                if reply != UNAVAILABLE || Instant::now() > end {
-                    break reply;
-                }
-            };
-            assert_eq!(reply, "250 2.1.5 Recipient OK");
+            assert_eq!(self.recipient(&format!("<{recipient}>")).await, "250 2.1.5 Recipient OK");
         }
     }
 

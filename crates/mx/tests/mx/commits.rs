@@ -92,7 +92,7 @@ async fn a_large_message_that_a_node_lost_is_put_off_and_nobody_has_it() {
         assert_eq!(send(&world, &["ann@example.com"], b"first\r\n").await, "250 2.0.0 Stored");
         let mut client = world.client().await;
         assert_eq!(client.say("MAIL FROM:<>").await, "250 2.1.0 Sender OK");
-        assert_eq!(client.say("RCPT TO:<cay@example.com>").await, "250 2.1.5 Recipient OK");
+        assert_eq!(client.recipient("<cay@example.com>").await, "250 2.1.5 Recipient OK");
         let admitted = client.say("RCPT TO:<ann@example.com>").await;
         assert_eq!(client.say("DATA").await, "354 Send the message, end with CRLF.CRLF");
         client.send(&large()).await;

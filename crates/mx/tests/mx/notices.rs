@@ -18,7 +18,7 @@ fn forward(to: &str) -> To {
 async fn send(client: &mut Client, from: &str, to: &[&str]) {
     assert_eq!(client.say(&format!("MAIL FROM:{from} RET=HDRS ENVID=QQ+2B1")).await, "250 2.1.0 Sender OK");
     for recipient in to {
-        assert_eq!(client.say(&format!("RCPT TO:{recipient}")).await, "250 2.1.5 Recipient OK");
+        assert_eq!(client.recipient(recipient).await, "250 2.1.5 Recipient OK");
     }
     assert!(client.say("DATA").await.starts_with("354"));
     let reply = client.say(MESSAGE).await;

@@ -35,7 +35,7 @@ async fn a_forward_goes_on_with_a_reverse_path_of_ours_and_its_bounce_comes_home
 
     // The far end bounces it.
     assert!(client.say("MAIL FROM:<>").await.starts_with("250"));
-    assert_eq!(client.say(&format!("RCPT TO:<{path}>")).await, "250 2.1.5 Recipient OK");
+    assert_eq!(client.recipient(&format!("<{path}>")).await, "250 2.1.5 Recipient OK");
     assert!(client.say("DATA").await.starts_with("354"));
     assert!(client.say("Subject: failed\r\n\r\n.").await.starts_with("250 2.0.0 "));
     let taken = [world.queues[0].taken(), world.queues[1].taken()].concat();
@@ -45,7 +45,7 @@ async fn a_forward_goes_on_with_a_reverse_path_of_ours_and_its_bounce_comes_home
     // A hash that was not made here is no address.
     assert!(client.say("MAIL FROM:<>").await.starts_with("250"));
     let forged = path.replacen("=client.example=", "=victim.example=", 1);
-    assert_eq!(client.say(&format!("RCPT TO:<{forged}>")).await, "550 5.1.1 No such mailbox");
+    assert_eq!(client.recipient(&format!("<{forged}>")).await, "550 5.1.1 No such mailbox");
 }
 
 #[tokio::test]
