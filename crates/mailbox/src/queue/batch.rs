@@ -58,7 +58,9 @@ impl<'q> QueueBatch<'q> {
     /// # Errors
     /// [`Error::DiskFull`] and the like: nothing of the batch was kept.
     pub fn commit(mut self) -> Result<(), Error> {
-        upkeep::forget(self.open.connection()?, self.now)?;
+        // In a savepoint like every operation: without one the engine does not write pages that come and go in one transaction, and
+        // what was never written does not authenticate when the file is looked through.
+        self.open.run(|connection, _, _| upkeep::forget(connection, self.now))?;
         // Lease numbers are not taken back when an operation is: they only grow.
         self.open.file.lease = self.lease;
         if self.open.connection()?.total_changes() == self.rows {
