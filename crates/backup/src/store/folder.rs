@@ -150,7 +150,7 @@ impl Folder {
     pub(super) async fn remove(&self, name: &str) -> Result<(), StoreError> {
         let path = self.path(name);
         match fs::remove_file(&path).await {
-            Ok(()) => self.sync_parent(&path).await,
+            Ok(()) => self.sync_removed(&path).await,
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(self.error(&error)),
         }
@@ -160,7 +160,7 @@ impl Folder {
     pub(super) async fn remove_folder(&self, name: &str) -> Result<(), StoreError> {
         let path = self.path(name);
         match fs::remove_dir(&path).await {
-            Ok(()) => self.sync_parent(&path).await,
+            Ok(()) => self.sync_removed(&path).await,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => Ok(()),
             Err(error) => Err(self.error(&error)),
         }
@@ -185,6 +185,15 @@ impl Folder {
             File::open(folder).await.map_err(io)?.sync_all().await.map_err(io)?;
         }
         Ok(())
+    }
+
+    /// A name that is gone. So may its folder be by now: an erasure is followed by the worker and by who asked for it at once, and who
+    /// removes the folder makes that durable.
+    async fn sync_removed(&self, path: &Path) -> Result<(), StoreError> {
+        match self.sync_parent(path).await {
+            Err(StoreError::NoStore(_)) if is_folder(&self.root).await => Ok(()),
+            synced => synced,
+        }
     }
 
     /// The name is durable only once its folder is.
@@ -219,4 +228,22 @@ async fn resume(part: &Path, bytes: u64, digest: &mut vault::Digest) -> Result<u
         return Ok(0);
     }
     Ok(have)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_that_another_removed_is_no_store_that_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path());
+        let removed = root.path().join("mailboxes/x/name");
+        folder.sync_removed(&removed).await.unwrap();
+        let path = root.path().to_owned();
+        drop(root);
+        let error = folder.sync_removed(&removed).await.unwrap_err();
+        assert_eq!(error.to_string(), StoreError::NoStore(path.display().to_string()).to_string());
+    }
 }
