@@ -90,7 +90,7 @@ fn one_that_hangs_keeps_nobody_waiting() {
     for (user, store) in [(user, "ours"), (owner, "s3")] {
         fill(&dev, user);
         assert_eq!(now(&dev, user)["store"], store);
-        assert!(metric(&dev, "brevdue_backup_last_success_seconds", store).is_some());
+        until("the success is told", || metric(&dev, "brevdue_backup_last_success_seconds", store));
     }
     assert_eq!(metric(&dev, "brevdue_backup_uploads", "stops"), Some(1.0), "it hangs still");
     until_metric(&dev, "brevdue_backup_waiting", "stops", 1.0);
@@ -119,7 +119,10 @@ fn commands_say_which_store_cannot_be_read_and_answer_with_the_rest() {
     let rows = done(&dev, &["list"]);
     let stands = [user, owner, nobodys, away].map(|user| row(&rows, user)["standing"].clone());
     assert_eq!(stands, ["backed_up", "backed_up", "not_kept", "empty"]);
-    assert_eq!(rows[0]["address"], nobodys.address.as_str());
+    // Who checks the health of this `dev` has a mailbox, too, which may stand in between.
+    let order: Vec<&Value> = rows.as_array().expect("rows").iter().map(|row| &row["address"]).collect();
+    let place = |user: &User| order.iter().position(|address| **address == user.address.as_str());
+    assert!(place(nobodys) < place(user) && place(user) < place(away), "{rows}");
     assert!(row(&rows, user)["age_seconds"].is_u64() && row(&rows, away)["age_seconds"].is_null());
     change(&dev, user);
     until("it is known to have changed", || {
@@ -166,22 +169,28 @@ fn commands_say_which_store_cannot_be_read_and_answer_with_the_rest() {
     assert_eq!(metric(&dev, "brevdue_backup_store_failing", "s3"), Some(1.0));
     until_metric(&dev, "brevdue_backup_failing", "s3", 1.0);
     assert_eq!(metric(&dev, "brevdue_backup_store_failing", "ours"), Some(0.0));
-    let (overall, told) = health(&dev);
-    assert_eq!((overall.as_str(), &told["status"]), ("degraded", &json!("degraded")), "{told}");
+    // Another process may be slow to answer.
+    let told = until("this dev is degraded", || {
+        let (overall, told) = health(&dev);
+        (overall == "degraded").then_some(told)
+    });
+    assert_eq!(told["status"], "degraded", "{told}");
     let reason = told["reason"].as_str().expect("a reason");
     assert!(reason.contains("store s3: the store is gone") && !reason.contains("ours"), "{reason}");
     assert_eq!(told["stores"]["ours"]["status"], "ok");
     assert_eq!(told["stores"]["s3"]["status"], "failing");
     assert!(told["stores"]["s3"]["last_upload"].is_string(), "{told}");
     fs::rename(folder.path().join("away"), s3.bucket()).expect("moved back");
+    // A worker that starts tries it at once; one that goes on would when its rest is over.
+    dev.kill_and_wait("backup", 1);
     until("what waited is backed up", || (list(&dev, owner).len() == 2).then_some(()));
     until_metric(&dev, "brevdue_backup_store_failing", "s3", 0.0);
     assert_eq!(list(&dev, owner)[1]["id"], theirs["id"]);
 
     // The worker's own: then it fails, because everybody's go there.
     fs::rename(folder.path().join("ours"), folder.path().join("gone")).expect("moved");
-    let (overall, told) = health(&dev);
-    assert_eq!(overall, "failing");
+    let (_, told) = health(&dev);
+    assert_eq!(told["status"], "failing");
     assert!(told["reason"].as_str().expect("a reason").starts_with("store ours: the store is gone"), "{told}");
     assert_eq!(told["stores"]["s3"]["status"], "ok");
     dev.stop();
