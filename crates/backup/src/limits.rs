@@ -4,6 +4,8 @@
 pub(crate) const SNAPSHOTS_PER_PAGE: u32 = 256;
 /// Milliseconds that a node may wait for work before it answers that there is none.
 pub(crate) const STAGED_WAIT_MS: u32 = 20_000;
+/// Milliseconds between two looks at which nodes there are, before one has registered: a worker may start before its nodes do.
+pub(crate) const FIRST_NODES_POLL_MS: u64 = 250;
 /// Milliseconds between two looks at which nodes there are.
 pub(crate) const NODES_POLL_MS: u64 = 5_000;
 /// First and longest pause after a failed upload, milliseconds: a store that is down is asked again soon, and then every few

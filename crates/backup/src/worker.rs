@@ -7,7 +7,9 @@
 use crate::backlog::{Backlog, Turn};
 use crate::destination::{Destination, Destinations, Goes};
 use crate::lane::Lane;
-use crate::limits::{NODES_POLL_MS, PAUSE_MS_PER_PAGE, REMEMBERED_MAX, RETRY_MS, SNAPSHOTS_PER_PAGE, STAGED_WAIT_MS};
+use crate::limits::{
+    FIRST_NODES_POLL_MS, NODES_POLL_MS, PAUSE_MS_PER_PAGE, REMEMBERED_MAX, RETRY_MS, SNAPSHOTS_PER_PAGE, STAGED_WAIT_MS,
+};
 use crate::manifest::Manifest;
 use crate::metrics::{FAILING, LATE, OCTETS, SNAPSHOTS, WAITING};
 use crate::node::{Node, NodeError, Nodes, Waiting, source};
@@ -87,9 +89,11 @@ impl Worker {
                 }
                 Err(error) => tracing::warn!("{error}"),
             }
+            // The directory is known before any node is.
+            let pause_ms = if known.len() > 1 { NODES_POLL_MS } else { FIRST_NODES_POLL_MS };
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(Duration::from_millis(NODES_POLL_MS)) => {}
+                () = sleep(Duration::from_millis(pause_ms)) => {}
                 // It moved to another address, or has gone: looked for again.
                 Some(Ok(id)) = loops.join_next() => { known.remove(&id); }
             }
