@@ -185,7 +185,8 @@ fn commands_say_which_store_cannot_be_read_and_answer_with_the_rest() {
     dev.kill_and_wait("backup", 1);
     until("what waited is backed up", || (list(&dev, owner).len() == 2).then_some(()));
     until_metric(&dev, "brevdue_backup_store_failing", "s3", 0.0);
-    assert_eq!(list(&dev, owner)[1]["id"], theirs["id"]);
+    // Two of one second are in no order.
+    assert!(list(&dev, owner).iter().any(|kept| kept["id"] == theirs["id"]));
 
     // The worker's own: then it fails, because everybody's go there.
     fs::rename(folder.path().join("ours"), folder.path().join("gone")).expect("moved");
