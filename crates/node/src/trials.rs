@@ -215,10 +215,10 @@ impl Home {
         })
     }
 
-    /// The octets of files that were set aside.
-    fn aside(&self) -> Vec<Vec<u8>> {
+    /// The octets of files of a kind that were set aside.
+    fn aside(&self, kind: &str) -> Vec<Vec<u8>> {
         let image = self.disk.image();
-        let names = image.names().filter(|path| path.to_str().is_some_and(|name| name.ends_with(".waiting.db")));
+        let names = image.names().filter(|path| path.to_str().is_some_and(|name| name.ends_with(kind)));
         names.map(|path| image.read(path).unwrap()).collect()
     }
 }
@@ -242,7 +242,7 @@ fn a_damaged_waiting_file_is_set_aside() {
     let history = home.disk.history();
     let look = |_: &'static FaultyDisk| {
         let found = home.look_at_waiting();
-        assert!(home.aside() == [octets.clone()], "it is kept once, as it was");
+        assert!(home.aside(".waiting.db") == [octets.clone()], "it is kept once, as it was");
         found
     };
     let go_on = |acknowledged: &mut Acknowledged<Held>| {
@@ -268,5 +268,5 @@ fn a_sound_waiting_file_stays_whatever_is_said_of_it() {
         waiting.found_damage("what a file had that is gone".to_owned()).await;
         waiting.rest().await;
     });
-    assert_eq!((home.look_at_waiting(), home.aside()), (waits, vec![]));
+    assert_eq!((home.look_at_waiting(), home.aside(".waiting.db")), (waits, vec![]));
 }

@@ -85,12 +85,6 @@ impl Home {
         file.close().unwrap();
         held
     }
-
-    fn queues_aside(&self) -> Vec<Vec<u8>> {
-        let image = self.disk.image();
-        let names = image.names().filter(|path| path.to_str().is_some_and(|name| name.ends_with(".queue.db")));
-        names.map(|path| image.read(path).unwrap()).collect()
-    }
 }
 
 #[test]
@@ -126,7 +120,7 @@ fn a_damaged_queue_is_set_aside() {
     let history = home.disk.history();
     let look = |_: &'static FaultyDisk| {
         let found = home.look_at_queue(&leased);
-        assert!(home.queues_aside() == [octets.clone()], "it is kept once, as it was");
+        assert!(home.aside(".queue.db") == [octets.clone()], "it is kept once, as it was");
         found
     };
     let go_on = |acknowledged: &mut Acknowledged<Held>| {
@@ -156,7 +150,7 @@ fn what_was_found_in_a_file_that_was_replaced_since_is_passed_over() {
         writer.found_damage(Found { what: "a page".to_owned(), replaced });
         // Known, wherever it is by now.
         assert_eq!(put(1), Taken::Before);
-        assert_eq!((place.replaced(), home.queues_aside().len()), (aside as u64, aside));
+        assert_eq!((place.replaced(), home.aside(".queue.db").len()), (aside as u64, aside));
     }
     let listed = place.read(|reader| reader.list(None, 0, 100)).unwrap().0;
     assert_eq!((listed.len(), listed[0].recipients[1].held), (1, true));

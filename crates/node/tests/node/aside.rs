@@ -3,10 +3,9 @@
 
 use crate::client::{Client, INBOX};
 use crate::delivery::deliver_waiting;
-use crate::world::{Owner, World, eventually};
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use crate::world::{Owner, World, eventually, flip};
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 use wire::node::{AsideKind, DiscardAsideRequest, ListAsideRequest, Outcome};
@@ -44,19 +43,6 @@ async fn stopped(owner: &Owner) -> (TempDir, PathBuf) {
     (dir, path)
 }
 
-fn flip(path: &Path, offset: u64) {
-    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
-    let mut octet = [0];
-    file.read_exact_at(&mut octet, offset).unwrap();
-    file.write_all_at(&[octet[0] ^ 0x10], offset).unwrap();
-}
-
-fn kept(world: &World) -> Vec<PathBuf> {
-    let files = fs::read_dir(world.path().join("volume/aside")).into_iter().flatten();
-    let paths = files.map(|file| file.unwrap().path());
-    paths.filter(|path| path.to_str().is_some_and(|name| name.ends_with(".waiting.db"))).collect()
-}
-
 #[tokio::test]
 async fn the_scrub_finds_waiting_mail_that_nobody_reads() {
     let owner = Owner::new(1);
@@ -68,14 +54,14 @@ async fn the_scrub_finds_waiting_mail_that_nobody_reads() {
         settings.scrub_bytes_per_second = 64 << 20;
     })
     .await;
-    eventually("the file is set aside", || kept(&world).len() == 1).await;
+    eventually("the file is set aside", || world.set_aside(".waiting.db").len() == 1).await;
     assert_eq!(deliver_waiting(&world, &owner, 9, &message(9)).await, Outcome::Waiting);
     let mut client = world.session(&owner).await;
     let found = bodies(&mut client).await;
     let all: Vec<_> = (1..=MESSAGES).chain([9]).map(message).collect();
     let mut rest = all.iter();
     assert!(found.iter().all(|body| rest.any(|message| message == body)), "in order");
-    let report = fs::read_to_string(kept(&world)[0].with_extension("db-damaged")).unwrap();
+    let report = fs::read_to_string(world.set_aside(".waiting.db")[0].with_extension("db-damaged")).unwrap();
     let lines: Vec<_> = report.lines().collect();
     let count = |line: usize, ending: &str| lines[line].strip_suffix(ending).and_then(|count| count.parse().ok());
     let taken: usize = count(1, " messages of it were whole and wait for their owner as before").unwrap();
@@ -104,7 +90,7 @@ async fn a_file_of_which_nothing_can_be_read_keeps_no_mail_away() {
     assert_eq!((file.kind(), &file.id), (AsideKind::Waiting, &owner.mailbox.to_string()));
     assert!(file.bytes > octets.len() as u64 && file.at_ms > 0, "{file:?}");
     assert!(file.why.contains("there may be more that nothing names"), "{}", file.why);
-    assert_eq!(fs::read(&kept(&world)[0]).unwrap(), octets);
+    assert_eq!(fs::read(&world.set_aside(".waiting.db")[0]).unwrap(), octets);
     let named = |name: &str| DiscardAsideRequest { name: name.to_owned() };
     let refused = admin.discard_aside(named("../node-key")).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::NotFound);

@@ -2,10 +2,9 @@
 
 use crate::client::{Client, INBOX, store_flags, uids};
 use crate::delivery::{MESSAGE, deliver_waiting};
-use crate::world::{Owner, World, eventually};
+use crate::world::{Owner, World, eventually, flip};
 use mailbox::{CheckDepth, Checker, Finding, Options};
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -38,13 +37,6 @@ async fn stopped() -> (TempDir, Owner, Owner) {
         }
     }
     (world.stop().await, owner, other)
-}
-
-fn flip(path: &Path, offset: u64) {
-    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
-    let mut octet = [0];
-    file.read_exact_at(&mut octet, offset).unwrap();
-    file.write_all_at(&[octet[0] ^ 0x10], offset).unwrap();
 }
 
 fn findings(path: &Path, owner: &Owner) -> Vec<Finding> {

@@ -2,11 +2,10 @@
 //! at once, and who is at a message settles it.
 
 use crate::queue::{begin, commit, data, lease, put, read, send, settle, settlement, to};
-use crate::world::{World, eventually};
+use crate::world::{World, eventually, flip};
 use model::Role;
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -29,21 +28,8 @@ fn queue_file(dir: &Path) -> PathBuf {
     files.next().unwrap()
 }
 
-fn flip(path: &Path, offset: u64) {
-    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
-    let mut octet = [0];
-    file.read_exact_at(&mut octet, offset).unwrap();
-    file.write_all_at(&[octet[0] ^ 0x10], offset).unwrap();
-}
-
-fn kept(world: &World) -> Vec<PathBuf> {
-    let files = fs::read_dir(world.path().join("volume/aside")).into_iter().flatten();
-    let paths = files.map(|file| file.unwrap().path());
-    paths.filter(|path| path.to_str().is_some_and(|name| name.ends_with(".queue.db"))).collect()
-}
-
 fn report(world: &World) -> String {
-    fs::read_to_string(kept(world)[0].with_extension("db-damaged")).unwrap()
+    fs::read_to_string(world.set_aside(".queue.db")[0].with_extension("db-damaged")).unwrap()
 }
 
 async fn listed(world: &World) -> Vec<Entry> {
@@ -91,7 +77,7 @@ async fn pages_are_damaged_and_mail_is_taken_on() {
             settings.scrub_bytes_per_second = 1 << 30;
         })
         .await;
-        eventually("the file is set aside", || kept(&world).len() == 1).await;
+        eventually("the file is set aside", || world.set_aside(".queue.db").len() == 1).await;
         assert!(!put(&world, 100, &["new@one.example"]).await, "page {page}");
         let handed = lease(&world, 100, 0).await;
         assert_eq!(handed.iter().map(address).collect::<Vec<_>>(), ["new@one.example"], "page {page}");
@@ -117,7 +103,7 @@ async fn pages_are_damaged_and_mail_is_taken_on() {
         let left = held.len() - leased.iter().filter(|one| there.contains(&one.entry)).count();
         assert_eq!(change(&world, Action::Release).await, left as u64, "page {page}");
         assert_eq!(lease(&world, 100, 0).await.len(), left, "page {page}");
-        let name = kept(&world)[0].file_name().unwrap().to_str().unwrap().to_owned();
+        let name = world.set_aside(".queue.db")[0].file_name().unwrap().to_str().unwrap().to_owned();
         let mut admin = world.grpc(Role::Admin);
         let aside = admin.list_aside(ListAsideRequest {}).await.unwrap().into_inner().files;
         let id = path.file_stem().unwrap().to_str().unwrap();
@@ -139,7 +125,7 @@ async fn a_file_that_is_damaged_under_a_running_node_is_replaced_by_who_reads_it
         unread += usize::from(read(&world, one).await.is_err());
     }
     assert!(unread > 0, "nobody met it");
-    eventually("the file is set aside", || kept(&world).len() == 1).await;
+    eventually("the file is set aside", || world.set_aside(".queue.db").len() == 1).await;
     assert!(!put(&world, 100, &["new@one.example"]).await);
     let handed = lease(&world, 100, 0).await;
     assert_eq!(handed.iter().map(address).collect::<Vec<_>>(), ["new@one.example"]);
@@ -183,7 +169,7 @@ async fn who_has_a_lease_that_the_log_lost_settles_it_all_the_same() {
     // A frame behind the messages: the log ends there, before the leases.
     flip(&path.with_extension("db-wal"), before + 24 + 1000);
     let world = World::start(dir, |_| {}).await;
-    assert_eq!((kept(&world).len(), listed(&world).await.len()), (1, 4));
+    assert_eq!((world.set_aside(".queue.db").len(), listed(&world).await.len()), (1, 4));
     assert!(report(&world).contains("there may be more that nothing names"));
     let leases = leased.iter().map(|one| ReadRequest { entry: one.entry, lease: one.lease }).collect();
     let renewed = world.queue(Role::Outbound).renew(RenewRequest { leases, seconds: 60 }).await.unwrap();
@@ -200,6 +186,6 @@ async fn who_has_a_lease_that_the_log_lost_settles_it_all_the_same() {
     assert_eq!(state, [(1, true), (0, true)]);
     // The file is sound, and stays as it is over a restart.
     let world = world.restart().await;
-    assert_eq!((kept(&world).len(), listed(&world).await), (1, left));
+    assert_eq!((world.set_aside(".queue.db").len(), listed(&world).await), (1, left));
     assert_eq!(change(&world, Action::Drop).await, 2);
 }

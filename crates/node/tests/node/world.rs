@@ -6,7 +6,9 @@ use daemon::{ca, config, tls};
 use jiff::Timestamp;
 use model::{DeliveryId, MailboxId, NodeId, Role};
 use node::{Node, Settings};
+use std::fs::{self, OpenOptions};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -191,11 +193,26 @@ impl World {
         wire::grpc::queue_client(channel)
     }
 
+    /// Files of a kind, as their names end, that were set aside.
+    pub fn set_aside(&self, kind: &str) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.dir.path().join("volume/aside")).into_iter().flatten();
+        let paths = files.map(|file| file.unwrap().path());
+        paths.filter(|path| path.to_str().is_some_and(|name| name.ends_with(kind))).collect()
+    }
+
     /// Where the file of this kind is: `mailboxes` or `waiting`.
     pub fn file(&self, kind: &str, owner: &Owner) -> PathBuf {
         let name = owner.mailbox.to_string();
         self.dir.path().join("volume").join(kind).join(&name[..2]).join(&name[2..4]).join(format!("{name}.db"))
     }
+}
+
+/// Damages an octet of a file.
+pub fn flip(path: &Path, offset: u64) {
+    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut octet = [0];
+    file.read_exact_at(&mut octet, offset).unwrap();
+    file.write_all_at(&[octet[0] ^ 0x10], offset).unwrap();
 }
 
 pub fn settings(dir: &Path) -> Settings {
