@@ -80,9 +80,9 @@ impl WaitingBackup {
                     let _ = into.discard(&message.delivery);
                 })?;
                 merged.taken += 1;
-            }
-            if merged.taken % MESSAGES_PER_UPKEEP == MESSAGES_PER_UPKEEP - 1 {
-                into.upkeep()?;
+                if merged.taken.is_multiple_of(MESSAGES_PER_UPKEEP) {
+                    into.upkeep()?;
+                }
             }
             before = Some(message);
         }
