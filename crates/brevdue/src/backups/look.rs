@@ -153,7 +153,8 @@ impl Looked {
     }
 
     /// The backup of this id, or the newest; that one only where every store could be read, for a newer one may be in another.
-    pub fn choose(self, id: Option<&str>) -> Result<Found, Failure> {
+    /// `list` is the command that shows them.
+    pub fn choose(self, id: Option<&str>, list: &str) -> Result<Found, Failure> {
         self.tell();
         if id.is_none() && !self.unread.is_empty() {
             let why = "which backup is the newest is not known while a store cannot be read: name one with --backup";
@@ -161,7 +162,7 @@ impl Looked {
         }
         let found = self.whole.into_iter().find(|found| id.is_none_or(|id| found.manifest.id == id));
         found.ok_or_else(|| match id {
-            Some(id) => Failure::refused(format!("there is no backup {id}; `brevdue backup list` shows them")),
+            Some(id) => Failure::refused(format!("there is no backup {id}; `brevdue {list}` shows them")),
             None => Failure::refused("there is no backup"),
         })
     }

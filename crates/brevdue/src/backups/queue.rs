@@ -37,9 +37,10 @@ struct QueueRow {
 }
 
 async fn list(admin: &Admin, queue: Option<&str>, output: Output) -> Result<(), Failure> {
+    let named = queue.map(parse).transpose()?;
     let (stores, unread) = look::answering(super::stores(admin)?).await;
-    let mut queues: BTreeSet<String> = queue.map(str::to_owned).into_iter().collect();
-    if queue.is_none() {
+    let mut queues: BTreeSet<String> = named.iter().map(QueueId::to_string).collect();
+    if named.is_none() {
         for (name, store) in &stores {
             let found = store.subjects(QUEUES).await;
             queues.extend(found.map_err(|error| Failure::refused(error).of(&format!("store {name}")))?);
@@ -60,6 +61,10 @@ async fn list(admin: &Admin, queue: Option<&str>, output: Output) -> Result<(), 
     all.tell();
     output.answer(&rows, || lines(&rows))?;
     look::everything(&all.unread)
+}
+
+fn parse(queue: &str) -> Result<QueueId, Failure> {
+    queue.parse().map_err(|error| Failure::refused(error).of(queue))
 }
 
 fn lines(rows: &[QueueRow]) -> Vec<String> {
@@ -88,9 +93,9 @@ async fn restore(
     (backup, node): (Option<&str>, Option<&str>),
     output: Output,
 ) -> Result<(), Failure> {
-    let id: QueueId = queue.parse().map_err(|error| Failure::refused(error).of(queue))?;
+    let id = parse(queue)?;
     let looked = look::of(&admin.config.backup, KIND, &id.to_string()).await?;
-    let found = looked.choose(backup).map_err(|failure| failure.of(&format!("queue {id}")))?;
+    let found = looked.choose(backup, "backup queue list").map_err(|failure| failure.of(&format!("queue {id}")))?;
     let nodes = super::nodes(admin)?;
     let nodes = match node {
         Some(label) => vec![nodes.of(label).await?],

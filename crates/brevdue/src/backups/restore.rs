@@ -78,7 +78,7 @@ impl Origin {
 pub async fn run(admin: &Admin, args: &RestoreArgs, output: Output) -> Result<(), Failure> {
     let origin = Origin::find(admin, args).await?;
     let looked = look::of_mailbox(admin, &origin.mailbox).await?;
-    let found = looked.choose(args.backup.as_deref()).map_err(|failure| failure.of(&origin.name))?;
+    let found = looked.choose(args.backup.as_deref(), "backup list").map_err(|failure| failure.of(&origin.name))?;
     let whole = args.to.is_none() && args.folder.is_none();
     if whole && !args.yes {
         let question = format!(

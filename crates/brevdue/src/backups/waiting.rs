@@ -56,7 +56,8 @@ pub async fn restore(admin: &Admin, args: &RestoreArgs, output: Output) -> Resul
     let address = owner::address(args.address.as_deref().unwrap_or_default())?;
     let (alias, mailbox) = alias(admin, &address).await?;
     let name = address.alias();
-    let found = look(admin, &mailbox).await?.choose(args.backup.as_deref()).map_err(|failure| failure.of(&name))?;
+    let found = look(admin, &mailbox).await?.choose(args.backup.as_deref(), "backup list ADDRESS --waiting");
+    let found = found.map_err(|failure| failure.of(&format!("waiting mail of {name}")))?;
     let node = node_of(admin, &alias).await?;
     let scratch = Scratch::make()?;
     let file = fetch(&found, &scratch).await?;

@@ -50,7 +50,7 @@ fn configuration(cli: &Cli) -> Result<(Config, PathBuf), Failure> {
 }
 
 async fn restore(config: &Config, key: &Path, args: &RestoreCatalogueArgs, output: Output) -> Result<(), Failure> {
-    let found = look(&config.backup).await?.choose(args.backup.as_deref())?;
+    let found = look(&config.backup).await?.choose(args.backup.as_deref(), "backup catalogue list")?;
     let replace = args.out.exists();
     if replace && !args.yes {
         let question = format!(
